@@ -1,0 +1,214 @@
+"""Band sets: which filters a survey has, and how its catalogue writes them down."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+
+import numpy as np
+
+__all__ = ["GAMA", "BandSet"]
+
+
+@dataclass(frozen=True)
+class BandSet:
+    """The photometric bands of a survey and the layout of its catalogue.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Band names, in the order in which the networks receive them.
+    wavelengths : sequence of float
+        Effective wavelength of each band, in micron.
+    flux, error : str, default="{band}_flux", "{band}_fluxerr"
+        Column names of the flux and its 1-sigma error; ``{band}`` stands for the band's name.
+    redshift : str, default="Z"
+        Column name of the redshift.
+    unit : str, default="Jy"
+        Unit of fluxes and errors, as astropy writes it. Columns that carry a unit of their own
+        (astropy tables) are converted to this one.
+    missing_codes : sequence of float, default=(-999, -99, -9)
+        Values which stand for "not measured". Only these exact values count: any other negative
+        flux is a measurement.
+
+    Raises
+    ------
+    ValueError
+        If names repeat, if there is not one positive wavelength a band, or if two columns of
+        the layout would have the same name.
+
+    Examples
+    --------
+    >>> from sfml import BandSet
+    >>> sdss = BandSet(["u", "g", "r"], [0.355, 0.468, 0.616], flux="F_{band}", error="E_{band}")
+    >>> sdss.flux_columns
+    ('F_u', 'F_g', 'F_r')
+    >>> sdss.without("u").names
+    ('g', 'r')
+    """
+
+    names: Sequence[str]
+    wavelengths: Sequence[float]
+    flux: str = "{band}_flux"
+    error: str = "{band}_fluxerr"
+    redshift: str = "Z"
+    unit: str = "Jy"
+    missing_codes: Sequence[float] = (-999.0, -99.0, -9.0)
+
+    def __post_init__(self) -> None:
+        # Tuples make the set hashable, and safe to share between estimators.
+        for field in ("names", "wavelengths", "missing_codes"):
+            value = getattr(self, field)
+            if isinstance(value, str) or not isinstance(value, Iterable):
+                raise ValueError(f"{field} must be a sequence, one entry a band; got {value!r}.")
+            object.__setattr__(self, field, tuple(value))
+        self._check_names()
+        self._check_wavelengths()
+        self._check_columns()
+
+    def _check_names(self) -> None:
+        if not self.names:
+            raise ValueError("A BandSet needs at least one band; got no names.")
+        repeated = sorted({name for name in self.names if self.names.count(name) > 1})
+        if repeated:
+            raise ValueError(f"Band names must be unique; these repeat: {repeated}.")
+
+    def _check_wavelengths(self) -> None:
+        wavelengths = np.asarray(self.wavelengths, dtype=float)
+        if len(wavelengths) != len(self.names):
+            raise ValueError(
+                f"wavelengths must have one entry a band: got {len(wavelengths)} wavelengths "
+                f"for {len(self.names)} bands."
+            )
+        if not np.all(np.isfinite(wavelengths) & (wavelengths > 0)):
+            raise ValueError(f"wavelengths must be positive, in micron; got {self.wavelengths}.")
+
+    def _check_columns(self) -> None:
+        for field in ("flux", "error"):
+            if "{band}" not in getattr(self, field):
+                raise ValueError(
+                    f"{field} must contain '{{band}}', as in '{{band}}_flux'; "
+                    f"got {getattr(self, field)!r}."
+                )
+        columns = self.columns
+        repeated = sorted({name for name in columns if columns.count(name) > 1})
+        if repeated:
+            raise ValueError(
+                f"flux={self.flux!r}, error={self.error!r} and redshift={self.redshift!r} give "
+                f"the same name to different columns: {repeated}."
+            )
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @property
+    def flux_columns(self) -> tuple[str, ...]:
+        """Flux column names, in band order."""
+        return tuple(self.flux.format(band=name) for name in self.names)
+
+    @property
+    def error_columns(self) -> tuple[str, ...]:
+        """Flux error column names, in band order."""
+        return tuple(self.error.format(band=name) for name in self.names)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """All columns: the fluxes, their errors, and the redshift last."""
+        return (*self.flux_columns, *self.error_columns, self.redshift)
+
+    def only(self, *names: str) -> BandSet:
+        """Keep the named bands, in the order of this set.
+
+        Parameters
+        ----------
+        *names : str
+            Bands to keep.
+
+        Returns
+        -------
+        BandSet
+            A new set; this one is unchanged.
+
+        Raises
+        ------
+        ValueError
+            If a name is not a band of this set, or if none is given.
+        """
+        self._check_known(names)
+        kept = [(n, w) for n, w in zip(self.names, self.wavelengths, strict=True) if n in names]
+        return replace(self, names=[n for n, _ in kept], wavelengths=[w for _, w in kept])
+
+    def without(self, *names: str) -> BandSet:
+        """Leave the named bands out.
+
+        Parameters
+        ----------
+        *names : str
+            Bands to leave out.
+
+        Returns
+        -------
+        BandSet
+            A new set; this one is unchanged.
+
+        Raises
+        ------
+        ValueError
+            If a name is not a band of this set, or if no band would be left.
+        """
+        self._check_known(names)
+        return self.only(*(name for name in self.names if name not in names))
+
+    def _check_known(self, names: Iterable[str]) -> None:
+        for name in names:
+            if name not in self.names:
+                close = get_close_matches(str(name), self.names, n=1)
+                hint = f" Did you mean {close[0]!r}?" if close else ""
+                raise ValueError(
+                    f"{name!r} is not a band of this set, which has {', '.join(self.names)}.{hint}"
+                )
+
+    def is_missing(self, values: np.ndarray) -> np.ndarray:
+        """Where values are NaN or one of the missing codes.
+
+        Parameters
+        ----------
+        values : ndarray of float
+            Fluxes, errors or redshifts.
+
+        Returns
+        -------
+        ndarray of bool
+            Of the same shape. Codes are compared in the precision of `values`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sfml import GAMA
+        >>> GAMA.is_missing(np.array([1e-5, -1e-6, -999.0, np.nan]))
+        array([False, False,  True,  True])
+        """
+        values = np.asarray(values)
+        missing = np.isnan(values)
+        for code in self.missing_codes:
+            missing |= values == values.dtype.type(code)
+        return missing
+
+
+GAMA = BandSet(
+    names=(
+        *("FUV", "NUV", "u", "g", "r", "i", "z", "X", "Y", "J", "H", "K"),
+        *("W1", "W2", "W3", "W4", "P100", "P160", "S250", "S350", "S500"),
+    ),
+    # Pivot wavelengths: GALEX (Morrissey et al. 2007), SDSS (Fukugita et al. 1996), VIKING
+    # (Edge et al. 2013), WISE (Wright et al. 2010), PACS and SPIRE (nominal), in micron.
+    wavelengths=(
+        *(0.1535, 0.2301, 0.3557, 0.4702, 0.6176, 0.7490, 0.8947),
+        *(0.8770, 1.0200, 1.2520, 1.6450, 2.1470),
+        *(3.3526, 4.6028, 11.5608, 22.0883, 100.0, 160.0, 250.0, 350.0, 500.0),
+    ),
+)
+"""The 21 bands of the GAMA Panchromatic Data Release (Driver et al. 2016, MNRAS 455, 3911), with
+the columns of its table LambdarCat. ``z`` is SDSS z, ``X`` is VIKING Z, and column ``Z`` is the
+redshift."""
