@@ -1,6 +1,15 @@
-"""The star-formation properties that are predicted, their units and their column names."""
+"""The star-formation properties that are predicted: names, units, and how a y is read."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+from sklearn.utils import check_array
+
+from sfml import _tables
 
 TARGETS = ("stellar_mass", "sfr", "dust_luminosity")
 """Names of the paper's three targets: log10 of stellar mass (Msun), of star-formation rate
@@ -12,3 +21,168 @@ GAMA_TARGET_COLUMNS = {
     "dust_luminosity": "L_dust_percentile50",
 }
 """The column of GAMA's MagPhys table which holds each target, already in dex."""
+
+# No galaxy comes near 1e30 Msun, Msun/yr or Lsun, nor below 1e-30 of them.
+LARGEST_DEX = 30.0
+
+
+def read_targets(
+    y: Any, targets: Sequence[str] | None = None
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Read y as an array with one column a target.
+
+    Parameters
+    ----------
+    y : array-like or table of shape (n_galaxies,) or (n_galaxies, n_targets)
+        Values in dex; NaN where a galaxy has no label.
+    targets : sequence of str or None, default=None
+        The targets wanted, in order. None: as y names them; three columns without names are
+        `TARGETS`, other numbers of them "target_0", "target_1", ...
+
+    Returns
+    -------
+    values : ndarray of shape (n_galaxies, n_targets), float64
+    names : tuple of str
+
+    Raises
+    ------
+    ValueError
+        If y has another number of columns, names a target in another's place, holds infinity or
+        text, or if a target of `TARGETS` is not in dex.
+    """
+    if y is None:
+        raise ValueError("This method requires y to be passed, but the target y is None.")
+    table = as_table(y)
+    columns = _tables.column_names(table)
+    values = np.asarray(table) if columns is None else _tables.extract(table, columns)
+    known = None if columns is None else [_CANONICAL.get(name, name) for name in columns]
+    names = tuple(targets) if targets is not None else _default_names(known, values.shape[1])
+    if values.shape[1] != len(names):
+        received = "" if columns is None else f": {', '.join(columns)}"
+        raise ValueError(
+            f"y must have {len(names)} columns, one each for {', '.join(names)}; got "
+            f"{values.shape[1]}{received}."
+        )
+    if known is not None:
+        values = values[:, _order(known, names)]
+    values = check_array(
+        values,
+        dtype=np.float64,
+        ensure_all_finite="allow-nan",
+        ensure_min_samples=0,
+        input_name="y",
+    )
+    _check_dex(values, names)
+    return values, names
+
+
+def read_one_target(y: Any, target: str, targets: Sequence[str] = TARGETS) -> np.ndarray | None:
+    """Read one target from y, if y has it.
+
+    Parameters
+    ----------
+    y : array-like or table
+        As for `read_targets`, but a table may have any columns besides.
+    target : str
+        The target wanted.
+    targets : sequence of str, default=TARGETS
+        What the columns of a y without names are.
+
+    Returns
+    -------
+    ndarray of shape (n_galaxies,), float64, or None
+        None if y does not say which of its columns is this target.
+    """
+    table = as_table(y)
+    columns = _tables.column_names(table)
+    if columns is None:
+        values = np.asarray(table)
+        if target not in targets or values.shape[1] != len(targets):
+            return None
+        values = values[:, [list(targets).index(target)]]
+    else:
+        columns = [name for name in columns if _CANONICAL.get(name, name) == target][:1]
+        if not columns:
+            return None
+        values = _tables.extract(table, columns)
+    return read_targets(values, [target])[0].ravel()
+
+
+_CANONICAL = {column: target for target, column in GAMA_TARGET_COLUMNS.items()}
+
+
+def as_table(y: Any) -> Any:
+    """Give a one-dimensional y, of whatever kind, one column; leave a table as it is.
+
+    Parameters
+    ----------
+    y : array-like or table
+
+    Returns
+    -------
+    table or ndarray of shape (n_galaxies, n_targets)
+    """
+    if isinstance(y, np.ma.MaskedArray) and y.dtype.names is None:  # astropy's columns too
+        y = np.ma.filled(y.astype(np.float64), np.nan)
+    frame = nw.from_native(y, allow_series=True, eager_only=True, pass_through=True)
+    if isinstance(frame, nw.Series):
+        return frame.to_frame().to_native() if frame.name else frame.to_numpy().reshape(-1, 1)
+    if isinstance(frame, nw.DataFrame) or np.asarray(y).dtype.names is not None:
+        return y
+    values = np.asarray(y)
+    return values.reshape(-1, 1) if values.ndim == 1 else values
+
+
+def is_one_column(y: Any) -> bool:
+    """Whether y is a single column, such as a Series, rather than a table.
+
+    Parameters
+    ----------
+    y : array-like or table
+
+    Returns
+    -------
+    bool
+    """
+    frame = nw.from_native(y, allow_series=True, eager_only=True, pass_through=True)
+    if isinstance(frame, nw.Series | nw.DataFrame):
+        return isinstance(frame, nw.Series)
+    values = np.asarray(y)
+    return values.ndim == 1 and values.dtype.names is None
+
+
+def _default_names(known: list[str] | None, n_columns: int) -> tuple[str, ...]:
+    if known is not None:
+        return tuple(known)
+    if n_columns == len(TARGETS):
+        return TARGETS
+    return tuple(f"target_{i}" for i in range(n_columns))
+
+
+def _order(known: list[str], names: tuple[str, ...]) -> list[int]:
+    """Column of each target: by name where one is known, by position otherwise."""
+    order = []
+    for place, name in enumerate(names):
+        column = known.index(name) if name in known else place
+        meant = known[column]
+        if meant != name and (meant in names or meant in TARGETS):
+            raise ValueError(
+                f"y has no column for {name!r}: column {column} is named as {meant!r}. Name its "
+                f"columns, or order them, as the targets: {', '.join(names)}."
+            )
+        order.append(column)
+    return order
+
+
+def _check_dex(values: np.ndarray, names: Sequence[str]) -> None:
+    for name, column in zip(names, values.T, strict=True):
+        if name not in TARGETS:
+            continue
+        wrong = column[np.abs(column) > LARGEST_DEX]  # NaN compares false
+        if len(wrong):
+            raise ValueError(
+                f"{name} must be in dex (log10 of Msun, Msun/yr or Lsun), with NaN for a missing "
+                f"label; got {wrong[0]:g} in {len(wrong)} of {len(column)} rows. Linear values "
+                "need np.log10. GAMA's percentile columns are in dex already, its best_fit "
+                "columns are linear; a code such as -999 must become NaN."
+            )

@@ -1,0 +1,77 @@
+"""Distances and ages in a flat universe of matter and a cosmological constant."""
+
+from __future__ import annotations
+
+import numpy as np
+
+__all__ = ["age", "comoving_volume_element", "luminosity_distance"]
+
+# The cosmology of GAMA's MagPhys catalogue (Driver et al. 2016, MNRAS 455, 3911).
+_HUBBLE = 70.0  # km/s/Mpc
+_MATTER = 0.3
+_LIGHT_SPEED = 299_792.458  # km/s
+_HUBBLE_TIME = 977.792 / _HUBBLE  # Gyr
+
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(24)
+
+
+def luminosity_distance(redshift: np.ndarray) -> np.ndarray:
+    """Luminosity distance.
+
+    Parameters
+    ----------
+    redshift : ndarray of shape (n,)
+        Between 0 and about 10.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        In Mpc.
+    """
+    redshift = np.asarray(redshift, dtype=float)
+    return (1.0 + redshift) * _comoving_distance(redshift)
+
+
+def comoving_volume_element(redshift: np.ndarray) -> np.ndarray:
+    """Comoving volume of the sky per unit redshift.
+
+    Parameters
+    ----------
+    redshift : ndarray of shape (n,)
+        Between 0 and about 10.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        In Mpc^3.
+    """
+    redshift = np.asarray(redshift, dtype=float)
+    depth = _LIGHT_SPEED / _HUBBLE / _expansion(redshift)
+    return 4.0 * np.pi * _comoving_distance(redshift) ** 2 * depth
+
+
+def age(redshift: np.ndarray) -> np.ndarray:
+    """Age of the universe.
+
+    Parameters
+    ----------
+    redshift : ndarray of shape (n,)
+        Not negative.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        In Gyr.
+    """
+    ratio = (1.0 - _MATTER) / _MATTER / (1.0 + np.asarray(redshift, dtype=float)) ** 3
+    return _HUBBLE_TIME * 2.0 / (3.0 * np.sqrt(1.0 - _MATTER)) * np.arcsinh(np.sqrt(ratio))
+
+
+def _comoving_distance(redshift: np.ndarray) -> np.ndarray:
+    at = 0.5 * redshift[..., None] * (_NODES + 1.0)
+    integral = 0.5 * redshift * (_WEIGHTS / _expansion(at)).sum(axis=-1)
+    return _LIGHT_SPEED / _HUBBLE * integral
+
+
+def _expansion(redshift: np.ndarray) -> np.ndarray:
+    return np.sqrt(_MATTER * (1.0 + redshift) ** 3 + 1.0 - _MATTER)

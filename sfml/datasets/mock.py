@@ -1,0 +1,202 @@
+"""A simulated survey to learn and test on: for examples and tests, never for science."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from typing import Literal, overload
+
+import numpy as np
+import pandas as pd
+from sklearn.utils import check_random_state
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from sfml.bands import GAMA, BandSet
+from sfml.datasets._fitter import PERCENTILES, fit_percentiles
+from sfml.datasets._survey import observe, select_galaxies
+from sfml.targets import GAMA_TARGET_COLUMNS, TARGETS
+
+__all__ = ["make_mock_survey"]
+
+_SHORTEST, _LONGEST = 0.1, 1000.0  # micron: the band sets that the model's spectra can serve
+_FEWEST_TEMPLATES = 1000
+
+
+@overload
+def make_mock_survey(
+    n_galaxies: int = ...,
+    *,
+    bands: BandSet = ...,
+    n_templates: int = ...,
+    random_state: int | np.random.RandomState | None = ...,
+    n_jobs: int | None = ...,
+    return_X_y: Literal[False] = ...,
+) -> pd.DataFrame: ...
+
+
+@overload
+def make_mock_survey(
+    n_galaxies: int = ...,
+    *,
+    bands: BandSet = ...,
+    n_templates: int = ...,
+    random_state: int | np.random.RandomState | None = ...,
+    n_jobs: int | None = ...,
+    return_X_y: Literal[True],
+) -> tuple[pd.DataFrame, pd.DataFrame]: ...
+
+
+def make_mock_survey(
+    n_galaxies: int = 20_000,
+    *,
+    bands: BandSet = GAMA,
+    n_templates: int = 30_000,
+    random_state: int | np.random.RandomState | None = None,
+    n_jobs: int | None = None,
+    return_X_y: bool = False,
+) -> pd.DataFrame | tuple[pd.DataFrame, pd.DataFrame]:
+    """Simulate a survey like GAMA, with labels like those of MAGPHYS.
+
+    Galaxies with random star-formation histories and two-component dust in energy balance are
+    drawn from a mass function, selected at r < 19.8, observed with GAMA-like noise and gaps, and
+    fitted: the labels are percentiles of a chi^2 fit of the noisy photometry against a library of
+    other galaxies, as MAGPHYS makes them. The models are analytic and coarse: **use this mock
+    for examples and tests, never for science.**
+
+    Parameters
+    ----------
+    n_galaxies : int, default=20_000
+        Number of rows, all of which have passed the survey's selection at r < 19.8.
+    bands : BandSet, default=GAMA
+        Bands to observe, and the layout of the columns. Bands which are not GAMA's get a depth
+        interpolated between GAMA's, and all get a top-hat passband.
+    n_templates : int, default=30_000
+        Size of the library that the labels are fitted with, at least 1,000: the more, the less
+        noisy the labels, and the longer the fit. The library never depends on `random_state`.
+    random_state : int, RandomState instance or None, default=None
+        Which galaxies and which noise; an int gives the same rows every time.
+    n_jobs : int or None, default=None
+        Number of threads of the fit: None means 1 and -1 all processors. The rows do not depend
+        on it.
+    return_X_y : bool, default=False
+        Whether to return features and targets instead of the catalogue.
+
+    Returns
+    -------
+    catalogue : DataFrame of shape (n_galaxies, 2 * n_bands + 14)
+        Columns ``CATAID``; the redshift; flux and error of every band, in the unit of `bands`,
+        both the set's first missing code (-999) where there is no measurement; the labels
+        ``mass_stellar_percentile50``, ``SFR_0_1Gyr_percentile50`` and ``L_dust_percentile50``
+        with their 16th and 84th percentiles, in dex (Msun, Msun/yr, Lsun), NaN for a galaxy
+        with no measurement at all; and the truth ``true_log_mass``, ``true_log_sfr`` and
+        ``true_log_ldust``, in dex. A negative flux is a measurement; as in GAMA there are few.
+    X, y : DataFrames of shapes (n_galaxies, 2 * n_bands + 1) and (n_galaxies, 3)
+        Instead, if `return_X_y`: the redshift, fluxes and errors; and the medians of the labels
+        under the names `sfml.TARGETS`. The rows are those of the catalogue.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `n_galaxies` or `n_templates` is not an integer or too small, or if `bands` is not a
+        band set between 0.1 and 1000 micron.
+
+    References
+    ----------
+    .. [1] da Cunha, Charlot & Elbaz 2008, MNRAS 388, 1595 (MAGPHYS).
+    .. [2] Charlot & Fall 2000, ApJ 539, 718 (dust attenuation).
+    .. [3] Driver et al. 2016, MNRAS 455, 3911 (GAMA's photometry).
+
+    Examples
+    --------
+    >>> from sfml import make_mock_survey
+    >>> X, y = make_mock_survey(100, n_templates=2000, random_state=0, return_X_y=True)
+    >>> X.shape, list(y.columns)
+    ((100, 43), ['stellar_mass', 'sfr', 'dust_luminosity'])
+    """
+    _check_count("n_galaxies", n_galaxies, 1)
+    _check_count("n_templates", n_templates, _FEWEST_TEMPLATES)
+    _check_bands(bands)
+    in_unit = _janskys_in(bands.unit)
+    seed = check_random_state(random_state).randint(2**31 - 1)
+    sky, noise = np.random.default_rng(seed).spawn(2)
+    # A single BLAS thread adds in the same order on every machine; n_jobs threads fit.
+    with threadpool_limits(limits=1, user_api="blas"):
+        survey = select_galaxies(sky, int(n_galaxies), bands)
+        flux, error = observe(noise, survey.flux, bands)
+        percentiles = fit_percentiles(
+            survey.redshift, flux, error, bands, n_templates=int(n_templates), n_jobs=n_jobs
+        )
+    photometry = _photometry_table(survey.redshift, in_unit * flux, in_unit * error, bands)
+    if return_X_y:
+        median = PERCENTILES.index(50)
+        return photometry, pd.DataFrame(dict(zip(TARGETS, percentiles[:, :, median], strict=True)))
+    truth = {
+        "true_log_mass": survey.log_mass,
+        "true_log_sfr": survey.log_sfr,
+        "true_log_ldust": survey.log_dust_luminosity,
+    }
+    identity = {"CATAID": np.arange(1, n_galaxies + 1)}
+    parts = (pd.DataFrame(identity), photometry, _label_table(percentiles), pd.DataFrame(truth))
+    return pd.concat(parts, axis=1)
+
+
+def _check_count(name: str, value: object, smallest: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise TypeError(f"{name} must be an integer; got {value!r}.")
+    if value < smallest:
+        raise ValueError(f"{name} must be at least {smallest}; got {value}.")
+
+
+def _check_bands(bands: object) -> None:
+    if not isinstance(bands, BandSet):
+        raise TypeError(
+            f"bands must be a sfml.BandSet, such as sfml.GAMA or GAMA.without('X', 'Y'); "
+            f"got {bands!r}."
+        )
+    outside = [
+        f"{name} ({wavelength:g} micron)"
+        for name, wavelength in zip(bands.names, bands.wavelengths, strict=True)
+        if not _SHORTEST <= wavelength <= _LONGEST
+    ]
+    if outside:
+        raise ValueError(
+            f"The mock's spectra serve bands from {_SHORTEST:g} to {_LONGEST:g} micron; "
+            f"leave out {', '.join(outside)}."
+        )
+
+
+def _photometry_table(
+    redshift: np.ndarray, flux: np.ndarray, error: np.ndarray, bands: BandSet
+) -> pd.DataFrame:
+    missing = bands.missing_codes[0] if bands.missing_codes else np.nan
+    measured = {bands.redshift: redshift}
+    for i in range(len(bands)):
+        for column, values in (
+            (bands.flux_columns[i], flux[:, i]),
+            (bands.error_columns[i], error[:, i]),
+        ):
+            measured[column] = np.where(np.isnan(values), missing, values)
+    return pd.DataFrame(measured)
+
+
+def _janskys_in(unit: str) -> float:
+    """How many of `unit` make one jansky."""
+    if unit == "Jy":
+        return 1.0
+    import astropy.units
+
+    try:
+        return float(astropy.units.Jy.to(unit))
+    except (ValueError, TypeError) as error:
+        raise ValueError(
+            f"The unit of bands must be one of flux density, such as 'Jy' or 'mJy'; got {unit!r}."
+        ) from error
+
+
+def _label_table(percentiles: np.ndarray) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            GAMA_TARGET_COLUMNS[target].replace("50", str(percentile)): values[:, i]
+            for target, values in zip(TARGETS, percentiles, strict=True)
+            for i, percentile in enumerate(PERCENTILES)
+        }
+    )

@@ -1,0 +1,21 @@
+"""The paper's figures, as Displays in the manner of scikit-learn.
+
+A Display holds arrays. Its class methods (``from_estimator``, ``from_predictions``, ...) compute
+them and draw them at once; `plot` draws them again, on other axes if wanted, and keeps the axes
+and the artists as attributes, so that anything can be changed afterwards. matplotlib, an optional
+dependency (``pip install "sfml[plot]"``), is imported when something is drawn.
+"""
+
+from sfml.displays._distribution import DistributionDisplay
+from sfml.displays._loss_curve import LossCurveDisplay
+from sfml.displays._low_snr import LowSNRDisplay
+from sfml.displays._prediction import PredictionDisplay
+from sfml.displays._standardisation import StandardisationDisplay
+
+__all__ = [
+    "DistributionDisplay",
+    "LossCurveDisplay",
+    "LowSNRDisplay",
+    "PredictionDisplay",
+    "StandardisationDisplay",
+]

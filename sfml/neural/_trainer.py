@@ -1,0 +1,208 @@
+"""Training on whole epochs, compiled in memory. Importing this module imports TensorFlow."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+_BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_train_batch_begin", "on_train_batch_end")
+
+
+class InMemorySequential(keras.Sequential):
+    """A `keras.Sequential` whose `fit` runs each epoch as one compiled program.
+
+    Catalogues fit in memory and the networks are small, so that plain `Model.fit` spends nearly
+    all its time between batches. Here the rows are shuffled, cut into batches and learnt within
+    one XLA program an epoch; `fit` takes the same arguments, drives the same callbacks once an
+    epoch and returns the same `History`. What needs more than that (generators, class weights,
+    extra metrics, callbacks that want every batch) goes to `keras.Model.fit` as it is.
+
+    Attributes
+    ----------
+    shuffle_rng : numpy.random.Generator
+        Source of the epochs' permutations; set it before `fit` for reproducible training.
+    """
+
+    shuffle_rng: np.random.Generator
+
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: Any = "auto",
+        callbacks: Any = None,
+        validation_data: Any = None,
+        shuffle: bool = True,
+        initial_epoch: int = 0,
+        **other: Any,
+    ) -> keras.callbacks.History:
+        """Train as `keras.Model.fit` does; see the class for what differs."""
+        if not self._fits_in_memory(x, y, validation_data, callbacks, other):
+            return super().fit(
+                x,
+                y,
+                batch_size=batch_size,
+                epochs=epochs,
+                verbose=verbose,
+                callbacks=callbacks,
+                validation_data=validation_data,
+                shuffle=shuffle,
+                initial_epoch=initial_epoch,
+                **other,
+            )
+        n_samples = len(x)
+        batch_size = min(batch_size or 32, n_samples)
+        n_steps = -(-n_samples // batch_size)
+        data = (*_as_tensors((x, y)), *_batch_weights(n_samples, batch_size))
+        validation = None if validation_data is None else _as_tensors(validation_data)
+        if not isinstance(callbacks, keras.callbacks.CallbackList):
+            callbacks = keras.callbacks.CallbackList(
+                callbacks,
+                add_history=True,
+                add_progbar=verbose not in (0, "auto"),
+                verbose=verbose,
+                epochs=epochs,
+                steps=n_steps,
+                model=self,
+            )
+        self.optimizer.build(self.trainable_variables)
+        self.stop_training = False
+        callbacks.on_train_begin()
+        logs: dict[str, float] = {}
+        for epoch in range(initial_epoch, epochs):
+            callbacks.on_epoch_begin(epoch)
+            batches = self._draw_batches(n_samples, n_steps, batch_size, shuffle)
+            logs = self._run_epoch(batches, data, validation, callbacks)
+            callbacks.on_epoch_end(epoch, logs)
+            if self.stop_training:
+                break
+        callbacks.on_train_end(logs)
+        return self.history
+
+    def _fits_in_memory(
+        self, x: Any, y: Any, validation_data: Any, callbacks: Any, other: dict[str, Any]
+    ) -> bool:
+        """Whether the compiled epochs can do what was asked of `fit`."""
+        arrays = [x, y, *(validation_data or ())]
+        plain = all(isinstance(a, np.ndarray | tf.Tensor) for a in arrays) and len(arrays) in (2, 4)
+        wants_batches = [c for c in _as_list(callbacks) if _wants_every_batch(c)]
+        if wants_batches:
+            warnings.warn(
+                f"{', '.join(type(c).__name__ for c in wants_batches)} asks for every batch, "
+                "which compiled epochs do not show: training with plain keras.Model.fit, "
+                "which is many times slower.",
+                stacklevel=4,
+            )
+        return plain and not wants_batches and not any(other.values()) and not self._has_metrics()
+
+    def _has_metrics(self) -> bool:
+        return self._compile_metrics is not None and bool(
+            self._compile_metrics._user_metrics or self._compile_metrics._user_weighted_metrics
+        )
+
+    def _draw_batches(
+        self, n_samples: int, n_steps: int, batch_size: int, shuffle: bool
+    ) -> tf.Tensor:
+        """Row numbers of an epoch's batches, one after the other; the last one is filled up."""
+        rng = getattr(self, "shuffle_rng", None) or np.random.default_rng()
+        rows = np.zeros(n_steps * batch_size, dtype=np.int32)
+        rows[:n_samples] = rng.permutation(n_samples) if shuffle else np.arange(n_samples)
+        return tf.constant(rows)
+
+    def _run_epoch(
+        self, batches: tf.Tensor, data: Any, validation: Any, callbacks: Any
+    ) -> dict[str, float]:
+        # Keras's own callbacks that have batch hooks use them to look at the loss or to count.
+        last = len(data[-1]) - 1
+        callbacks.on_train_batch_begin(last)
+        loss, val_loss = self._compiled_epoch()(batches, data, validation)
+        logs = {"loss": float(loss)}
+        callbacks.on_train_batch_end(last, logs)
+        if validation is not None:
+            callbacks.on_test_begin()
+            logs["val_loss"] = float(val_loss)
+            callbacks.on_test_end({"loss": logs["val_loss"]})
+        return logs
+
+    def _compiled_epoch(self) -> Any:
+        """Make the epoch one XLA program, traced again only for arrays of another shape."""
+        if getattr(self, "_epoch_function", None) is None:
+            self._epoch_function = tf.function(self._epoch, jit_compile=True, autograph=False)
+        return self._epoch_function
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """Compile as Keras does, and forget the program of an earlier optimizer or loss."""
+        super().compile(*args, **kwargs)
+        self._epoch_function = None
+
+    def _epoch(self, batches: tf.Tensor, data: Any, validation: Any) -> tuple[tf.Tensor, tf.Tensor]:
+        x, y, weights, shares = data
+        n_steps = shares.shape[0]
+        batch_size = weights.shape[0] // n_steps
+        # One gather for the epoch and contiguous slices for its batches: fewer small copies.
+        x, y = tf.gather(x, batches), tf.gather(y, batches)
+
+        def step(i: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            rows = [_slice_rows(a, i * batch_size, batch_size) for a in (x, y, weights)]
+            return i + 1, total + shares[i] * self._learn(*rows)
+
+        _, loss = tf.while_loop(lambda i, _: i < n_steps, step, (tf.constant(0), tf.constant(0.0)))
+        if validation is None:
+            return loss, tf.constant(np.nan, dtype=tf.float32)
+        x_val, y_val = validation
+        return loss, self.compute_loss(x=x_val, y=y_val, y_pred=self(x_val, training=False))
+
+    def _learn(self, x: tf.Tensor, y: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+        """One step of the optimizer; returns the batch's mean loss before it."""
+        with tf.GradientTape() as tape:
+            y_pred = self(x, training=True)
+            loss = self.compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=weights)
+        gradients = tape.gradient(loss, [v.value for v in self.trainable_variables])
+        self.optimizer.apply(gradients, self.trainable_variables)
+        return loss
+
+
+def _as_list(callbacks: Any) -> list[keras.callbacks.Callback]:
+    if callbacks is None or isinstance(callbacks, keras.callbacks.CallbackList):
+        return []
+    return list(callbacks) if isinstance(callbacks, list | tuple) else [callbacks]
+
+
+def _wants_every_batch(callback: keras.callbacks.Callback) -> bool:
+    """Whether a callback does its own work on batches, rather than inherit Keras's."""
+    if isinstance(callback, keras.callbacks.ModelCheckpoint):
+        return callback.save_freq != "epoch"
+    if isinstance(callback, keras.callbacks.LambdaCallback):
+        return any(name in vars(callback) for name in _BATCH_HOOKS)
+    hooks = (getattr(type(callback), name) for name in _BATCH_HOOKS)
+    return not all(hook.__module__.startswith("keras.") for hook in hooks)
+
+
+def _as_tensors(arrays: Any) -> tuple[tf.Tensor, ...]:
+    return tuple(tf.convert_to_tensor(a, dtype=tf.float32) for a in arrays)
+
+
+def _batch_weights(n_samples: int, batch_size: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """Weights by place in the epoch, and each batch's share of the rows.
+
+    The last batch is filled up with rows of weight 0; its real rows weigh more in return, since
+    Keras divides a batch's loss by its length. So every batch has its rows' mean loss.
+    """
+    n_steps = -(-n_samples // batch_size)
+    in_last = n_samples - (n_steps - 1) * batch_size
+    weights = np.ones((n_steps, batch_size), dtype=np.float32)
+    weights[-1] = np.where(np.arange(batch_size) < in_last, batch_size / in_last, 0)
+    shares = np.full(n_steps, batch_size / n_samples, dtype=np.float32)
+    shares[-1] = in_last / n_samples
+    return tf.constant(weights.ravel()), tf.constant(shares)
+
+
+def _slice_rows(array: tf.Tensor, start: tf.Tensor, size: int) -> tf.Tensor:
+    begin = tf.stack([start, *[0] * (len(array.shape) - 1)])
+    return tf.slice(array, begin, [size, *array.shape[1:]])

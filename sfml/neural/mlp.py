@@ -1,0 +1,295 @@
+"""The multilayer perceptron as a scikit-learn regressor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from sfml.neural import _backend
+from sfml.neural._forward import ACTIVATIONS, forward
+
+if TYPE_CHECKING:
+    import keras
+
+
+class KerasMLPRegressor(RegressorMixin, BaseEstimator):
+    """A multilayer perceptron trained by Keras and kept as NumPy arrays.
+
+    The defaults are the stellar-mass network of Surana et al. (2020). Training compiles whole
+    epochs and runs them in memory; once fitted, the network is a list of arrays: prediction and
+    unpickling need neither Keras nor TensorFlow.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : sequence of int, default=(44, 66, 66)
+        Nodes of each hidden layer.
+    activation : str, default="relu"
+        Activation of the hidden layers, by its Keras name: "elu", "gelu", "leaky_relu",
+        "linear", "relu", "sigmoid", "silu", "softplus" or "tanh". The output layer is linear.
+    kernel_initializer : str or keras.initializers.Initializer, default="random_normal"
+        How the weights are drawn; biases start at zero.
+    loss : str or callable, default="mean_absolute_error"
+        A loss that Keras knows by name, or a Keras loss.
+    optimizer : str or keras.optimizers.Optimizer, default="adam"
+        A copy of an optimizer object is used, with its own learning rate.
+    learning_rate : float, default=0.001
+        Learning rate of an optimizer given by name.
+    batch_size : int, default=256
+        Rows a step.
+    epochs : int, default=5000
+        The most epochs to train.
+    patience : int or None, default=300
+        Stop when the validation loss has not improved for so many epochs, and go back to the
+        best weights. None trains all epochs and keeps the last weights.
+    validation_fraction : float, default=0.2
+        Share of the rows set aside, at random, for the validation loss. With 0, early stopping
+        watches the training loss.
+    callbacks : sequence of keras.callbacks.Callback, or of their classes, default=None
+        Further callbacks for training, as `keras.Model.fit` takes them. They are kept as they
+        are: a fitted model that holds Keras objects needs Keras to be unpickled.
+    random_state : int, RandomState or None, default=None
+        Seeds the split, the weights and the order of rows, and nothing outside this estimator.
+    verbose : int, default=0
+        1 shows a progress bar.
+
+    Attributes
+    ----------
+    coefs_ : list of ndarray of shape (n_in, n_out), float32
+        Weights, a matrix a layer.
+    intercepts_ : list of ndarray of shape (n_out,), float32
+        Biases, a vector a layer.
+    history_ : DataFrame, indexed by epoch from 1
+        Columns `loss` and, with validation rows, `val_loss`.
+    n_epochs_ : int
+        Epochs trained.
+    best_epoch_ : int
+        Epoch of the weights that were kept.
+    n_train_, n_validation_ : int
+        Rows learnt from, and rows held aside for the validation loss.
+    n_outputs_ : int
+        Number of outputs.
+    n_features_in_ : int
+        Number of inputs.
+    feature_names_in_ : ndarray of str
+        Names of the inputs; only if they were given as a table with names.
+
+    See Also
+    --------
+    sfml.StarFormationRegressor : One regressor a target.
+
+    Notes
+    -----
+    A seed gives the same result however many jobs run beside it, in threads or processes, on the
+    same machine and version of TensorFlow. An interrupted `fit` raises `KeyboardInterrupt`.
+
+    References
+    ----------
+    Surana, S. et al. 2020, MNRAS, 493, 4808, Tables 1 and 2.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sfml import KerasMLPRegressor
+    >>> X = np.linspace(-1, 1, 400).reshape(-1, 1)
+    >>> y = 2 * X.ravel() + 10
+    >>> mlp = KerasMLPRegressor((16,), learning_rate=0.02, batch_size=32, epochs=60, random_state=0)
+    >>> mlp.fit(X, y).score(X, y) > 0.99
+    True
+    """
+
+    def __init__(
+        self,
+        hidden_layer_sizes: Sequence[int] = (44, 66, 66),
+        *,
+        activation: str = "relu",
+        kernel_initializer: str | keras.initializers.Initializer = "random_normal",
+        loss: str | Callable[..., Any] = "mean_absolute_error",
+        optimizer: str | keras.optimizers.Optimizer = "adam",
+        learning_rate: float = 0.001,
+        batch_size: int = 256,
+        epochs: int = 5000,
+        patience: int | None = 300,
+        validation_fraction: float = 0.2,
+        callbacks: Sequence[Any] | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+    ) -> None:
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.kernel_initializer = kernel_initializer
+        self.loss = loss
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.batch_size = batch_size
+        self.epochs = epochs
+        self.patience = patience
+        self.validation_fraction = validation_fraction
+        self.callbacks = callbacks
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X: Any, y: Any) -> KerasMLPRegressor:
+        """Train the network.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Inputs, standardised.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets; for galaxies, in dex.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If a parameter is out of range, if X or y hold NaN or infinity, if there are fewer
+            than two rows, or if the loss became NaN.
+        """
+        self._check_params()
+        X, y = self._check_training_data(X, y)
+        rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31 - 1))
+        training, validation = self._split(len(X), rng)
+        self.n_train_, self.n_validation_ = len(training), len(validation)
+        held_aside = (X[validation], y[validation]) if len(validation) else None
+        self._train((X[training], y[training]), held_aside, rng)
+        return self
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Run the network, in NumPy.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Inputs, prepared as for `fit`. No rows give an empty result.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            As y was in `fit`.
+        """
+        check_is_fitted(self)
+        X = validate_data(
+            self, X, reset=False, dtype=(np.float64, np.float32), ensure_min_samples=0
+        )
+        out = forward(X, self.coefs_, self.intercepts_, self.activation).astype(np.float64)
+        return out.ravel() if self._y_ndim == 1 else out
+
+    def to_keras(self) -> keras.Model:
+        """Rebuild the network in Keras, compiled and with its trained weights.
+
+        Returns
+        -------
+        keras.Model
+        """
+        check_is_fitted(self)
+        model = _backend.load("_network").build(self._spec())
+        model.set_weights(
+            [a for pair in zip(self.coefs_, self.intercepts_, strict=True) for a in pair]
+        )
+        return model
+
+    def _check_params(self) -> None:
+        sizes = self.hidden_layer_sizes
+        if isinstance(sizes, str | Integral) or not all(_is_count(size) for size in sizes):
+            raise ValueError(
+                "hidden_layer_sizes must be a sequence of positive integers, such as "
+                f"(44, 66, 66); got {sizes!r}."
+            )
+        if self.activation not in ACTIVATIONS:
+            raise ValueError(
+                f"activation must be one of {', '.join(ACTIVATIONS)}; got {self.activation!r}."
+            )
+        for name in ("batch_size", "epochs", "patience"):
+            value = getattr(self, name)
+            if not (_is_count(value) or (name == "patience" and value is None)):
+                raise ValueError(f"{name} must be a positive integer; got {value!r}.")
+        if not (isinstance(self.learning_rate, Real) and self.learning_rate > 0):
+            raise ValueError(f"learning_rate must be positive; got {self.learning_rate!r}.")
+        if not (isinstance(self.validation_fraction, Real) and 0 <= self.validation_fraction < 1):
+            raise ValueError(
+                f"validation_fraction must lie in [0, 1); got {self.validation_fraction!r}."
+            )
+
+    def _check_training_data(self, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
+        X, y = validate_data(
+            self, X, y, dtype=np.float32, multi_output=True, y_numeric=True, ensure_min_samples=2
+        )
+        self._y_ndim = y.ndim
+        y = y.reshape(len(y), -1).astype(np.float32)
+        self.n_outputs_ = y.shape[1]
+        return X, y
+
+    def _split(self, n_samples: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Row numbers for training and for the validation loss."""
+        rows = rng.permutation(n_samples)
+        n_validation = round(self.validation_fraction * n_samples)
+        if self.validation_fraction > 0:
+            n_validation = min(max(n_validation, 1), n_samples - 1)
+        return rows[n_validation:], rows[:n_validation]
+
+    def _train(self, training: Any, validation: Any, rng: np.random.Generator) -> None:
+        network = _backend.load("_network")
+        with network.borrow(self._spec()) as model:
+            network.initialise(
+                model,
+                kernel_initializer=self.kernel_initializer,
+                learning_rate=self.learning_rate if isinstance(self.optimizer, str) else None,
+                rng=rng,
+            )
+            history = network.train(
+                model,
+                training,
+                validation,
+                batch_size=self.batch_size,
+                epochs=self.epochs,
+                patience=self.patience,
+                callbacks=self.callbacks,
+                verbose=self.verbose,
+            )
+            weights = model.get_weights()
+        self._keep(weights, history)
+
+    def _keep(self, weights: list[np.ndarray], history: dict[str, list[float]]) -> None:
+        epochs = pd.RangeIndex(1, len(history["loss"]) + 1, name="epoch")
+        self.history_ = pd.DataFrame(history, index=epochs)
+        if not np.isfinite(self.history_["loss"].iloc[-1]):
+            raise ValueError(
+                f"The training loss became {self.history_['loss'].iloc[-1]} in epoch {epochs[-1]}: "
+                "standardise the inputs (StandardScaler), or lower learning_rate "
+                f"(now {self.learning_rate})."
+            )
+        self.coefs_, self.intercepts_ = weights[::2], weights[1::2]
+        self.n_epochs_ = len(epochs)
+        watched = self.history_.get("val_loss", self.history_["loss"])
+        self.best_epoch_ = self.n_epochs_ if self.patience is None else int(watched.idxmin())
+
+    def _spec(self) -> Any:
+        """Describe the network to `_network`."""
+        return _backend.load("_network").NetworkSpec(
+            n_inputs=self.n_features_in_,
+            n_outputs=self.n_outputs_,
+            hidden_layer_sizes=tuple(int(size) for size in self.hidden_layer_sizes),
+            activation=self.activation,
+            loss=self.loss,
+            optimizer=self.optimizer,
+        )
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        tags.target_tags.single_output = True
+        return tags
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool) and value > 0

@@ -1,0 +1,129 @@
+"""The whole method as one scikit-learn Pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import sklearn.preprocessing
+from sklearn.pipeline import Pipeline
+
+from sfml.bands import GAMA, BandSet
+from sfml.families import make_estimator
+from sfml.regressor import StarFormationRegressor
+from sfml.selection import GamaSampleSelector
+from sfml.targets import TARGETS
+
+RECIPES = ("surana2020",)
+"""Recipes that `make_star_formation_pipeline` knows."""
+
+
+class StandardScaler(sklearn.preprocessing.StandardScaler):
+    """scikit-learn's StandardScaler, which here lets a table without rows pass.
+
+    A night without galaxies is a table without rows, and a pipeline should answer it with no
+    predictions rather than with an error.
+    """
+
+    def transform(self, X: Any, copy: bool | None = None) -> Any:
+        """Standardise as scikit-learn does; no rows in, no rows out."""
+        return X if len(X) == 0 else super().transform(X, copy=copy)
+
+
+def make_star_formation_pipeline(
+    recipe: str = "surana2020",
+    *,
+    bands: BandSet = GAMA,
+    targets: Sequence[str] = TARGETS,
+    method: str = "mlp",
+    joint: bool = False,
+    max_train_samples: int | None = None,
+    n_jobs: int | None = None,
+    random_state: int | np.random.RandomState | None = None,
+    verbose: int = 0,
+) -> Pipeline:
+    """Make the pipeline that predicts star-formation properties from a catalogue.
+
+    Parameters
+    ----------
+    recipe : {"surana2020"}, default="surana2020"
+        "surana2020" is the method of Surana et al. (2020) to the letter: fluxes and redshift,
+        standardised, and the networks of its Tables 1 and 2.
+    bands : BandSet, default=GAMA
+        The survey's bands and columns.
+    targets : sequence of str, default=TARGETS
+        What to predict, in the order of y's columns. A target which the recipe does not know
+        takes the network of the stellar mass.
+    method : {"mlp", "random_forest", "svr"}, default="mlp"
+        Family of the regressors.
+    joint : bool, default=False
+        One network for all targets instead of one each.
+    max_train_samples : int or None, default=None
+        Train on a random sample of at most so many galaxies.
+    n_jobs : int or None, default=None
+        Targets trained at the same time.
+    random_state : int, RandomState or None, default=None
+        Seed of all that is random.
+    verbose : int, default=0
+        1 shows the progress of the training.
+
+    Returns
+    -------
+    Pipeline
+        Steps `select` (`GamaSampleSelector`), `features` ("passthrough"), `scale`
+        (`StandardScaler`) and `regress` (`StarFormationRegressor`).
+
+    Raises
+    ------
+    ValueError
+        If the recipe or the method is not known, or a target is named twice.
+
+    Notes
+    -----
+    Cuts are parameters of the step `select`, and the cut in stellar mass is
+    `regress__target_limits`, set only if the stellar mass is among the targets.
+
+    References
+    ----------
+    Surana, S. et al. 2020, MNRAS, 493, 4808.
+
+    Examples
+    --------
+    >>> from sklearn.model_selection import train_test_split
+    >>> import sfml
+    >>> X, y = sfml.make_mock_survey(n_galaxies=400, random_state=0, return_X_y=True)
+    >>> X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
+    >>> pipe = sfml.make_star_formation_pipeline("surana2020", random_state=0)
+    >>> pipe = pipe.set_params(
+    ...     regress__stellar_mass__epochs=5, regress__sfr__epochs=5, regress__dust_luminosity__epochs=5
+    ... )
+    >>> pipe.fit(X_train, y_train).predict(X_test).shape
+    (100, 3)
+    """
+    if recipe not in RECIPES:
+        raise ValueError(f"recipe must be one of {', '.join(RECIPES)}; got {recipe!r}.")
+    if isinstance(targets, str) or not targets:
+        raise ValueError(
+            f"targets must be a sequence of names, such as {TARGETS}; got {targets!r}."
+        )
+    targets = tuple(targets)
+    names = ("joint",) if joint else targets
+    regressor = StarFormationRegressor(
+        [(name, make_estimator(method, name)) for name in names],
+        targets=targets if joint else None,
+        joint=joint,
+        target_limits={"stellar_mass": (9.0, None)} if "stellar_mass" in targets else None,
+        max_train_samples=max_train_samples,
+        n_jobs=n_jobs,
+        random_state=random_state,
+        verbose=verbose,
+    )
+    return Pipeline(
+        [
+            ("select", GamaSampleSelector(bands, targets=targets)),
+            ("features", "passthrough"),
+            ("scale", StandardScaler()),
+            ("regress", regressor),
+        ]
+    )

@@ -1,0 +1,386 @@
+"""One regressor a target, for galaxies some of which were rejected or have no label."""
+
+from __future__ import annotations
+
+import time
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from joblib import Parallel, delayed
+from sklearn.base import RegressorMixin, clone
+from sklearn.utils import Bunch, check_consistent_length, check_random_state, get_tags
+from sklearn.utils.metaestimators import _BaseComposition
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from sfml.families import FAMILIES, make_estimator
+from sfml.targets import is_one_column, read_targets
+
+
+class StarFormationRegressor(RegressorMixin, _BaseComposition):
+    """Predict each star-formation property with a regressor of its own.
+
+    Rows with NaN, such as the galaxies that `GamaSampleSelector` blanked, and galaxies without a
+    label are left out of `fit` and `score`, whatever the regressors; `predict` gives NaN for
+    them. So predictions always line up with the rows of the catalogue.
+
+    Parameters
+    ----------
+    estimators : {"mlp", "random_forest", "svr"}, list of (str, estimator), or estimator
+        A family for every target ("mlp", the default: the networks of Surana et al. 2020); or
+        pairs of a target and any scikit-learn regressor, whose parameters are then reachable by
+        the target's name, as in ``set_params(sfr=SVR(), stellar_mass__epochs=100)``; or one
+        regressor of which every target gets a copy.
+    targets : sequence of str or None, default=None
+        Names of the columns of y, in order. None: the names in `estimators`, else those that y
+        has; three columns without names are `TARGETS`.
+    joint : bool, default=False
+        Train one regressor for all targets at once: the family's, or the only one of
+        `estimators`, under whatever name.
+    target_limits : dict of str to (float or None, float or None), or None, default=None
+        Range of a target in dex, both limits included, such as ``{"stellar_mass": (9, None)}``.
+        Galaxies outside, or without a label to tell, are left out of `fit` and `score` for all
+        targets.
+    max_train_samples : int or None, default=None
+        Train on a random sample of at most so many galaxies; `n_train_` reports how many.
+        Meant for regressors whose cost grows fast with the sample, such as the SVR.
+    n_jobs : int or None, default=None
+        Targets trained at the same time, as in joblib. Results do not depend on it.
+    random_state : int, RandomState or None, default=None
+        Seeds the subsample and every regressor whose own `random_state` is None. A target's
+        seed does not depend on which others are trained beside it.
+    verbose : int, default=0
+        1 says what is trained on how many galaxies, and how long it took.
+
+    Attributes
+    ----------
+    estimators_ : list of estimators
+        The fitted regressors, one a target (one in all if `joint`).
+    named_estimators_ : Bunch
+        The same, by name.
+    targets_ : tuple of str
+        Names of the targets.
+    n_train_ : dict of str to int
+        Galaxies that each regressor was given in `fit`.
+    history_ : dict of str to DataFrame
+        Losses epoch by epoch, for the regressors that keep them.
+    n_features_in_ : int
+        Number of inputs.
+
+    See Also
+    --------
+    sfml.make_star_formation_pipeline : The whole method, from the catalogue on.
+
+    References
+    ----------
+    Surana, S. et al. 2020, MNRAS, 493, 4808.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.linear_model import Ridge
+    >>> from sfml import StarFormationRegressor
+    >>> X = np.array([[0.0], [1.0], [2.0], [np.nan]])
+    >>> y = np.array([[9.0, 0.0], [9.5, 0.5], [10.0, 1.0], [10.5, 1.5]])
+    >>> model = StarFormationRegressor([("stellar_mass", Ridge(0)), ("sfr", Ridge(0))])
+    >>> model.fit(X, y).predict(X).round(2)
+    array([[ 9. ,  0. ],
+           [ 9.5,  0.5],
+           [10. ,  1. ],
+           [ nan,  nan]])
+    """
+
+    def __init__(
+        self,
+        estimators: Any = "mlp",
+        *,
+        targets: Sequence[str] | None = None,
+        joint: bool = False,
+        target_limits: Mapping[str, tuple[float | None, float | None]] | None = None,
+        max_train_samples: int | None = None,
+        n_jobs: int | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+    ) -> None:
+        self.estimators = estimators
+        self.targets = targets
+        self.joint = joint
+        self.target_limits = target_limits
+        self.max_train_samples = max_train_samples
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Get the parameters, those of the regressors by their names.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Whether to include the regressors and their parameters.
+
+        Returns
+        -------
+        dict
+        """
+        return self._get_params("estimators", deep=deep)
+
+    def set_params(self, **params: Any) -> StarFormationRegressor:
+        """Set parameters, replace regressors, or set the regressors' parameters.
+
+        Parameters
+        ----------
+        **params : dict
+            Such as ``sfr=SVR()`` or ``sfr__epochs=100``.
+
+        Returns
+        -------
+        self
+        """
+        self._set_params("estimators", **params)
+        return self
+
+    def fit(self, X: Any, y: Any) -> StarFormationRegressor:
+        """Train the regressors.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_galaxies, n_features)
+            Inputs; rows with NaN are left out (for regressors that accept NaN, rows with
+            nothing but NaN).
+        y : array-like of shape (n_galaxies,) or (n_galaxies, n_targets)
+            Targets in dex; NaN where there is no label.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If y is not in dex or has other columns than expected, or if no galaxy is left.
+        """
+        names = self._check_estimators()
+        X = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan")
+        Y, self.targets_ = read_targets(y, self.targets if names is None else names)
+        check_consistent_length(X, Y)
+        self._one_column = is_one_column(y)
+        jobs = self._plan(X, Y)
+        self.n_train_ = {job.name: len(job.rows) for job in jobs}
+        self.estimators_ = Parallel(n_jobs=self.n_jobs)(
+            delayed(_fit_one)(
+                job.name, job.estimator, X[job.rows], job.target[job.rows], self.verbose
+            )
+            for job in jobs
+        )
+        self.named_estimators_ = Bunch(**dict(zip(self.n_train_, self.estimators_, strict=True)))
+        return self
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Predict the targets of each galaxy.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_galaxies, n_features)
+            Inputs, as for `fit`. No rows give an empty result.
+
+        Returns
+        -------
+        ndarray of shape (n_galaxies,) or (n_galaxies, n_targets)
+            In dex, row by row as in X and shaped as y was in `fit`; NaN where a row of X has
+            NaN.
+        """
+        check_is_fitted(self)
+        X = validate_data(
+            self,
+            X,
+            reset=False,
+            dtype=np.float64,
+            ensure_all_finite="allow-nan",
+            ensure_min_samples=0,
+        )
+        Y = np.full((len(X), len(self.targets_)), np.nan)
+        for i, estimator in enumerate(self.estimators_):
+            usable = _usable_rows(X, estimator)
+            if usable.any():
+                predicted = np.asarray(estimator.predict(X if usable.all() else X[usable]))
+                Y[usable, slice(None) if self.joint else slice(i, i + 1)] = predicted.reshape(
+                    len(predicted), -1
+                )
+        return Y.ravel() if self._one_column else Y
+
+    def score(self, X: Any, y: Any) -> float:
+        """Coefficient of determination, R^2, averaged over the targets.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_galaxies, n_features)
+            Inputs.
+        y : array-like of shape (n_galaxies,) or (n_galaxies, n_targets)
+            Targets in dex.
+
+        Returns
+        -------
+        float
+            Galaxies with NaN in X or y, or outside `target_limits`, are left out.
+        """
+        from sfml.metrics import r2
+
+        predicted = self.predict(X).reshape(-1, len(self.targets_))
+        Y, _ = read_targets(y, self.targets_)
+        check_consistent_length(predicted, Y)
+        within = self._within_limits(Y)
+        return float(r2(Y[within], predicted[within]))
+
+    @property
+    def history_(self) -> dict[str, pd.DataFrame]:
+        """Losses epoch by epoch, for the regressors that keep them."""
+        check_is_fitted(self)
+        return {
+            name: estimator.history_
+            for name, estimator in self.named_estimators_.items()
+            if hasattr(estimator, "history_")
+        }
+
+    def _check_estimators(self) -> tuple[str, ...] | None:
+        """Check `estimators`; return the names of the targets if they are known without y."""
+        if isinstance(self.estimators, str) and self.estimators not in FAMILIES:
+            raise ValueError(
+                f"estimators must be one of {', '.join(FAMILIES)}, a list of (target, regressor) "
+                f"pairs, or a regressor; got {self.estimators!r}."
+            )
+        if not isinstance(self.estimators, list):
+            return None
+        names = [name for name, _ in self.estimators]
+        if not names:
+            raise ValueError("estimators must name at least one (target, regressor); got [].")
+        self._validate_names(names)
+        if self.joint and len(names) > 1:
+            raise ValueError(
+                f"joint=True trains one regressor for all targets; got {len(names)}: {names}."
+            )
+        if not self.joint and self.targets is not None and list(self.targets) != names:
+            raise ValueError(
+                f"targets={list(self.targets)} and the names of estimators, {names}, differ: "
+                "leave targets out, or use the same names in the same order."
+            )
+        return None if self.joint else tuple(names)
+
+    def _make(self, name: str) -> Any:
+        """Make the unfitted regressor of this name."""
+        if isinstance(self.estimators, str):
+            return make_estimator(self.estimators, name)
+        if isinstance(self.estimators, list):
+            return clone(dict(self.estimators)[name])
+        return clone(self.estimators)
+
+    def _plan(self, X: np.ndarray, Y: np.ndarray) -> list[_Job]:
+        """What each regressor is to learn, and from which rows."""
+        if self.joint:
+            name = self.estimators[0][0] if isinstance(self.estimators, list) else "joint"
+            learnt = {name: Y}
+        else:
+            learnt = dict(zip(self.targets_, Y.T, strict=True))
+        root = check_random_state(self.random_state).randint(2**31 - 1)
+        within = self._within_limits(Y)
+        jobs = []
+        for name, target in learnt.items():
+            estimator = self._make(name)
+            _check_outputs(estimator, target)
+            # Seeded by name: a target's model does not depend on which others are trained.
+            rng = np.random.default_rng([root, zlib.crc32(name.encode())])
+            _seed(estimator, rng)
+            usable = _usable_rows(X, estimator)
+            labelled = np.isfinite(target).reshape(len(Y), -1).all(axis=1)
+            rows = np.flatnonzero(usable & labelled & within)
+            if not len(rows):
+                raise ValueError(_nothing_left(name, usable, labelled, within))
+            jobs.append(_Job(name, estimator, target, self._subsample(rows, rng)))
+        return jobs
+
+    def _within_limits(self, Y: np.ndarray) -> np.ndarray:
+        within = np.ones(len(Y), dtype=bool)
+        for name, (low, high) in (self.target_limits or {}).items():
+            if name not in self.targets_:
+                raise ValueError(
+                    f"target_limits names {name!r}, but the targets are {', '.join(self.targets_)}."
+                )
+            column = Y[:, self.targets_.index(name)]
+            within &= column >= (-np.inf if low is None else low)
+            within &= column <= (np.inf if high is None else high)
+        return within
+
+    def _subsample(self, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        if self.max_train_samples is None or len(rows) <= self.max_train_samples:
+            return rows
+        return np.sort(rng.choice(rows, self.max_train_samples, replace=False))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        tags.input_tags.allow_nan = True
+        return tags
+
+
+class _Job(NamedTuple):
+    """One regressor to train: its target's values, and the rows to learn from."""
+
+    name: str
+    estimator: Any
+    target: np.ndarray
+    rows: np.ndarray
+
+
+def _check_outputs(estimator: Any, target: np.ndarray) -> None:
+    if target.ndim > 1 and not get_tags(estimator).target_tags.multi_output:
+        raise ValueError(
+            f"joint=True needs a regressor with several outputs; {type(estimator).__name__} has "
+            "one. Use joint=False, or another regressor."
+        )
+
+
+def _usable_rows(X: np.ndarray, estimator: Any) -> np.ndarray:
+    """Rows that a regressor can take: without NaN, or not all NaN if it copes with some."""
+    missing = np.isnan(X)
+    if get_tags(estimator).input_tags.allow_nan:
+        return ~missing.all(axis=1)
+    return ~missing.any(axis=1)
+
+
+def _seed(estimator: Any, rng: np.random.Generator) -> None:
+    """Seed whatever is random in a regressor and was left without a seed."""
+    for name, value in sorted(estimator.get_params(deep=True).items()):
+        if value is None and (name == "random_state" or name.endswith("__random_state")):
+            estimator.set_params(**{name: int(rng.integers(2**31 - 1))})
+
+
+def _nothing_left(name: str, usable: np.ndarray, labelled: np.ndarray, within: np.ndarray) -> str:
+    return (
+        f"No galaxy is left to train {name!r} on, of {len(usable)} given: "
+        f"{np.sum(~usable)} have NaN inputs (in a pipeline: rejected by the selection, see "
+        f"the selector's report_ and reasons), {np.sum(~labelled)} have no label, and "
+        f"{np.sum(~within)} lie outside target_limits."
+    )
+
+
+def _fit_one(name: str, estimator: Any, X: np.ndarray, y: np.ndarray, verbose: int) -> Any:
+    if not verbose:
+        return estimator.fit(X, y)
+    with _told(name, estimator, len(X)):
+        return estimator.fit(X, y)
+
+
+@contextmanager
+def _told(name: str, estimator: Any, n_galaxies: int) -> Iterator[None]:
+    """Say what is trained while it is, and how long it took."""
+    from rich.console import Console
+
+    console = Console()
+    what = f"{name}: {type(estimator).__name__} on {n_galaxies:,} galaxies"
+    start = time.perf_counter()
+    with console.status(f"training {what}"):
+        yield
+    console.print(f"trained {what} in {time.perf_counter() - start:.1f} s")
