@@ -233,9 +233,8 @@ def _from_numpy(column: Any) -> _Column:
     """Take apart arrays which carry a mask (numpy, astropy) or a unit (astropy)."""
     unit = getattr(column, "unit", None)
     mask = getattr(column, "mask", None)
-    # numpy keeps the bare values of a masked array in `data`, astropy in `unmasked`.
-    if isinstance(column, np.ma.MaskedArray):
-        column = column.data
+    # astropy's masked quantities keep their bare values in `unmasked`; np.asarray takes those of
+    # numpy's masked arrays.
     return _Column(np.asarray(getattr(column, "unmasked", column)), mask, unit)
 
 

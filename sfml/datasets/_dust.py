@@ -24,8 +24,8 @@ _COLD_TEMPERATURES = np.linspace(15.0, 25.0, 21)
 # as in the Milky Way (da Cunha et al. 2008, section 2.2.1): PAHs, mid-infrared, warm dust.
 _DIFFUSE_WARM_TEMPERATURE = 45.0
 _DIFFUSE_SHARES = (0.550, 0.275, 0.175)
-# Strongest PAH features: wavelength and width over wavelength (Smith et al. 2007, table 3; 3.3
-# micron: Tokunaga et al. 1991), and share of the PAH light (Smith et al. 2007, table 7, rounded).
+# Strongest PAH features: wavelength, width over wavelength and share of the PAH light, rounded
+# from Smith et al. (2007, ApJ 656, 770; 3.3 micron: Tokunaga et al. 1991, ApJ 380, 452).
 _PAH_FEATURES = (
     (3.29, 0.02, 0.03),
     (6.22, 0.030, 0.11),

@@ -132,7 +132,7 @@ def _main_sequence(age: float, metallicity: float) -> np.ndarray:
     luminosity = _zero_age_luminosity(mass) * 10 ** (0.4 * spent)
     radius = _zero_age_radius(mass) * 10 ** (0.3 * spent**2)
     temperature = _SUN_TEMPERATURE * luminosity**0.25 / radius**0.5
-    # Metal-poor dwarfs are hotter (Tout et al. 1996, figure 2).
+    # Metal-poor dwarfs are hotter (Tout et al. 1996).
     temperature *= 10 ** (-0.03 * metallicity)
     return _spread(temperature, luminosity * _star_counts()[alive])
 

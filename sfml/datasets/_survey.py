@@ -20,8 +20,9 @@ _R_WAVELENGTH = np.array([GAMA.wavelengths[GAMA.names.index("r")]])
 _FAINTEST_R = 3631.0 * 10 ** (-0.4 * 19.8)  # Jy
 _REDSHIFTS = np.linspace(0.002, 0.55, 549)
 _LOG_MASSES = np.linspace(8.0, 12.2, 421)
-# No model outshines this nu L_nu in r, in Lsun, for 1 Msun; fainter galaxies need not be drawn.
-_BRIGHTEST_PER_MASS = 6.0
+# nu L_nu in r, in Lsun, for 1 Msun, that the priors below do not exceed: a galaxy too faint for
+# the survey even so need not be drawn.
+_BRIGHTEST_PER_MASS = 10.0
 
 _PRIORS = GalaxyPriors(
     history=HistoryPriors(
@@ -42,22 +43,26 @@ _PRIORS = GalaxyPriors(
 )
 
 # Typical 1-sigma errors of faint galaxies in GAMA's LambdarCat, in Jy, rounded (Wright et al.
-# 2016, MNRAS 460, 765), and the calibration error as a fraction of the flux (Driver et al. 2016,
-# MNRAS 455, 3911, section 2, rounded). Bands that share an instrument are missing together.
-_GAMA_DEPTHS = {
-    **dict(zip(("FUV", "NUV"), (1.2e-6, 1.1e-6), strict=True)),
-    **dict(zip("ugriz", (3.5e-6, 2.0e-6, 3.0e-6, 4.5e-6, 1.2e-5), strict=True)),
-    **dict(zip("XYJHK", (8.0e-6, 1.2e-5, 1.3e-5, 1.8e-5, 1.8e-5), strict=True)),
-    **dict(zip(("W1", "W2", "W3", "W4"), (2.0e-5, 2.8e-5, 2.5e-4, 2.0e-3), strict=True)),
-    **dict(zip(("P100", "P160"), (3.0e-2, 3.0e-2), strict=True)),
-    **dict(zip(("S250", "S350", "S500"), (8.5e-3, 9.0e-3, 9.5e-3), strict=True)),
-}
+# 2016, MNRAS 460, 765). Bands that share an instrument are missing together.
+_GAMA_DEPTHS = dict(
+    zip(
+        GAMA.names,
+        (
+            *(1.2e-6, 1.1e-6),  # GALEX
+            *(3.5e-6, 2.0e-6, 3.0e-6, 4.5e-6, 1.2e-5),  # SDSS
+            *(8.0e-6, 1.2e-5, 1.3e-5, 1.8e-5, 1.8e-5),  # VIKING
+            *(2.0e-5, 2.8e-5, 2.5e-4, 2.0e-3),  # WISE
+            *(3.0e-2, 3.0e-2, 8.5e-3, 9.0e-3, 9.5e-3),  # Herschel
+        ),
+        strict=True,
+    )
+)
 _DEPTH_SCATTER = 0.35  # of ln(error), between galaxies: apertures differ
 
 
 class _Instrument(NamedTuple):
     longest: float  # micron: bands up to this wavelength belong to it
-    calibration: float
+    calibration: float  # error as a fraction of the flux (order of Driver et al. 2016)
     missing: float  # fraction of galaxies outside its footprint
 
 
@@ -179,19 +184,19 @@ def observe(
     measured, error : ndarray of shape (n, n_bands)
         In Jy; NaN where missing.
     """
-    instruments = [_instrument(name, wl) for name, wl in _bands(bands)]
+    instruments = [_instrument(name, wavelength) for name, wavelength in _bands(bands)]
+    # Drawn first and for every instrument: which bands are asked for does not matter to it.
+    outside = {
+        name: rng.random(len(flux)) < instrument.missing
+        for name, instrument in _INSTRUMENTS.items()
+    }
     calibration = np.array([_INSTRUMENTS[name].calibration for name in instruments])
     depth = _depths(bands) * np.exp(_DEPTH_SCATTER * rng.standard_normal(flux.shape))
     error = np.hypot(depth, calibration * flux)
     noisy = flux + error * rng.standard_normal(flux.shape)
     measured = np.where(rng.random(flux.shape) < _NEGATIVES_KEPT, noisy, np.abs(noisy))
-    for name, instrument in _INSTRUMENTS.items():
-        # Drawn for every instrument, so that leaving bands out leaves the other draws alone.
-        outside = rng.random(len(flux)) < instrument.missing
-        mine = np.array([own == name for own in instruments])
-        measured[np.ix_(outside, mine)] = np.nan
-        error[np.ix_(outside, mine)] = np.nan
-    return measured, error
+    missing = np.column_stack([outside[name] for name in instruments])
+    return np.where(missing, np.nan, measured), np.where(missing, np.nan, error)
 
 
 def _bands(bands: BandSet) -> list[tuple[str, float]]:

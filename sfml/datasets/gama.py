@@ -76,11 +76,6 @@ def load_gama(
         ``bands.unit``. The redshift is MagPhys's. Any other column of MagPhys (CATAID apart)
         whose name LambdarCat has too gets the suffix ``_magphys``.
 
-    Warns
-    -----
-    UserWarning
-        If galaxies of MagPhys have no fluxes, or if labels hold missing codes.
-
     Raises
     ------
     FileNotFoundError
@@ -89,6 +84,11 @@ def load_gama(
         If columns are absent or not numeric, CATAID is not a unique integer, units cannot be
         converted, labels are not in dex, both tables have redshifts which differ by more than
         1e-5, or no galaxy is in both tables.
+
+    Warns
+    -----
+    UserWarning
+        If galaxies of MagPhys have no fluxes, or if labels hold missing codes.
 
     Notes
     -----

@@ -1,0 +1,114 @@
+"""Reading y: by name, by GAMA's name or by position, in dex."""
+
+import re
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+from astropy.table import MaskedColumn, Table
+
+from sfml.targets import TARGETS, is_one_column, read_one_target, read_targets
+
+
+def table(**columns):
+    return pd.DataFrame({name: [value, value + 0.5] for name, value in columns.items()})
+
+
+def test_names_decide_the_order():
+    values, names = read_targets(table(sfr=1.0, dust_luminosity=10.0, stellar_mass=9.0), TARGETS)
+    assert names == TARGETS
+    assert values.tolist() == [[9.0, 1.0, 10.0], [9.5, 1.5, 10.5]]
+
+
+def test_gama_names_decide_too():
+    y = table(L_dust_percentile50=10.0, mass_stellar_percentile50=9.0, SFR_0_1Gyr_percentile50=1.0)
+    assert read_targets(y, TARGETS)[0][0].tolist() == [9.0, 1.0, 10.0]
+    assert read_targets(y)[1] == ("dust_luminosity", "stellar_mass", "sfr")
+
+
+def test_other_names_go_by_position():
+    y = table(magphys_Mstar50=9.0, magphys_SFR50=1.0, magphys_Ldust50=10.0)
+    assert read_targets(y, TARGETS)[0][0].tolist() == [9.0, 1.0, 10.0]
+
+
+@pytest.mark.parametrize(
+    ("columns", "targets"),
+    [
+        ({"sfr": 1.0}, ["stellar_mass"]),
+        ({"stellar_mass": 9.0, "other": 1.0, "sfr": 1.0}, TARGETS),
+        ({"L_dust_percentile50": 9.0, "b": 1.0}, ["stellar_mass", "sfr"]),
+    ],
+)
+def test_a_target_in_anothers_place_is_refused(columns, targets):
+    with pytest.raises(ValueError, match="y has no column for"):
+        read_targets(table(**columns), targets)
+
+
+def test_the_number_of_columns_must_fit():
+    with pytest.raises(ValueError, match=r"3 columns, one each for stellar_mass.*got 2: a, b"):
+        read_targets(table(a=1.0, b=1.0), TARGETS)
+
+
+@pytest.mark.parametrize(
+    "y",
+    [
+        [9.0, np.nan],
+        np.array([9.0, np.nan]),
+        pd.Series([9.0, None], index=[7, 3]),
+        pl.Series("stellar_mass", [9.0, None]),
+        pa.chunked_array([[9.0, None]]),
+        MaskedColumn([9.0, 1.0], mask=[False, True]),
+        np.array([9.0, np.nan], dtype=">f4"),
+    ],
+)
+def test_one_column_of_any_kind(y):
+    values, _ = read_targets(y, ["stellar_mass"])
+    np.testing.assert_array_equal(values, [[9.0], [np.nan]])
+    assert is_one_column(y)
+
+
+@pytest.mark.parametrize(
+    "y",
+    [
+        pl.DataFrame({"stellar_mass": [9.0, None]}),
+        pa.table({"stellar_mass": [9.0, None]}),
+        Table({"stellar_mass": MaskedColumn([9.0, 1.0], mask=[False, True])}),
+        np.array([(9.0,), (np.nan,)], dtype=[("stellar_mass", ">f8")]),
+        [[9.0], [np.nan]],
+    ],
+)
+def test_tables_of_any_kind(y):
+    values, _ = read_targets(y, ["stellar_mass"])
+    np.testing.assert_array_equal(values, [[9.0], [np.nan]])
+    assert not is_one_column(y)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("wrong", [3e10, -999.0])
+def test_values_out_of_dex_are_refused(target, wrong):
+    with pytest.raises(
+        ValueError, match=rf"{target} must be in dex.*got {re.escape(f'{wrong:g}')} in 1 of 2"
+    ):
+        read_targets(pd.DataFrame({target: [9.0, wrong]}))
+
+
+def test_unknown_targets_may_hold_any_number():
+    assert read_targets([1e10, 2e10], ["age"])[0].max() == 2e10
+
+
+def test_no_y_and_infinite_y():
+    with pytest.raises(ValueError, match="requires y to be passed"):
+        read_targets(None)
+    with pytest.raises(ValueError, match="y contains infinity"):
+        read_targets([1.0, np.inf])
+
+
+def test_one_target_is_found_by_name_or_by_position():
+    y = table(sfr=1.0, mass_stellar_percentile50=9.0)
+    assert read_one_target(y, "stellar_mass").tolist() == [9.0, 9.5]
+    assert read_one_target(y, "dust_luminosity") is None
+    assert read_one_target(np.array([[9.0, 1.0, 10.0]]), "sfr").tolist() == [1.0]
+    assert read_one_target(np.array([[9.0, 1.0]]), "sfr") is None
+    assert read_one_target(np.array([[9.0, 1.0]]), "sfr", ("stellar_mass", "sfr")).tolist() == [1.0]
