@@ -25,7 +25,7 @@ _MODULE_OF = {
 }
 _SUBMODULES = ("bands", "datasets", "displays", "metrics", "neural", "selection", "targets")
 
-__all__ = [*_MODULE_OF, *_SUBMODULES, "__version__"]  # noqa: PLE0604
+__all__ = [*_MODULE_OF, *_SUBMODULES, "__version__"]
 
 if TYPE_CHECKING:
     from sfml.bands import GAMA, BandSet

@@ -7,14 +7,15 @@ column by column here. astropy itself is imported only when the object given is 
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
-from typing import Any, NamedTuple
+from typing import Any
 
 import narwhals as nw
 import numpy as np
 import pandas as pd
+
+from sfml._table_readers import Column, Table, wrap
 
 __all__ = ["absent_message", "column_names", "extract", "n_rows", "row_index", "take_rows"]
 
@@ -38,12 +39,12 @@ def column_names(X: Any) -> list[str] | None:
     list of str or None
         None for arrays, lists, and DataFrames none of whose labels is a string.
     """
-    return _wrap(X).names
+    return wrap(X).names
 
 
 def n_rows(X: Any) -> int:
     """Count the rows of a table or array."""
-    return len(_wrap(X).native)
+    return len(wrap(X).native)
 
 
 def row_index(X: Any) -> pd.Index | None:
@@ -123,7 +124,7 @@ def extract(
     units = [unit] * len(columns) if unit is None or isinstance(unit, str) else list(unit)
     if len(units) != len(columns):
         raise ValueError(f"unit has {len(units)} entries for {len(columns)} columns.")
-    table = _wrap(X)
+    table = wrap(X)
     read = [table.column(position) for position in _locate(table, columns)]
     _check_numeric(columns, read)
     _check_convertible(columns, read, units)
@@ -167,135 +168,7 @@ def absent_message(columns: Sequence[str], names: Sequence[str], table: str = "X
     )
 
 
-class _Column(NamedTuple):
-    """One column as it was read: data of any dtype, where they are masked, their unit."""
-
-    data: np.ndarray
-    mask: np.ndarray | None = None
-    unit: Any = None
-
-
-class _Table:
-    """What `extract` needs of a table: its names, and a column by its position."""
-
-    def __init__(self, native: Any, names: list[str] | None) -> None:
-        self.native = native
-        self.names = names
-
-    @property
-    def n_columns(self) -> int:
-        return len(self.names) if self.names is not None else self.native.shape[1]
-
-    def column(self, position: int) -> _Column:
-        raise NotImplementedError
-
-
-class _PandasTable(_Table):
-    def column(self, position: int) -> _Column:
-        series = self.native.iloc[:, position]
-        if isinstance(series.dtype, np.dtype):
-            return _Column(series.to_numpy())
-        return _Column(nw.from_native(series, series_only=True).to_numpy())
-
-
-class _NarwhalsTable(_Table):
-    def column(self, position: int) -> _Column:
-        return _Column(self.native[:, position].to_numpy())
-
-
-class _AstropyTable(_Table):
-    def column(self, position: int) -> _Column:
-        return _from_numpy(self.native.columns[position])
-
-
-class _StructuredTable(_Table):
-    def column(self, position: int) -> _Column:
-        return _from_numpy(self.native[self.names[position]])  # type: ignore[index]
-
-
-class _FitsTable(_StructuredTable):
-    def column(self, position: int) -> _Column:
-        data = super().column(position).data
-        definition = self.native.columns[position]
-        mask = None
-        if definition.null is not None:
-            # TNULL is a value as stored: before TSCAL and TZERO are applied.
-            mask = self.native.view(np.ndarray)[definition.name] == definition.null
-        return _Column(data, mask, definition.unit)
-
-
-class _ArrayTable(_Table):
-    def column(self, position: int) -> _Column:
-        return _from_numpy(self.native[:, position])
-
-
-def _from_numpy(column: Any) -> _Column:
-    """Take apart arrays which carry a mask (numpy, astropy) or a unit (astropy)."""
-    unit = getattr(column, "unit", None)
-    mask = getattr(column, "mask", None)
-    # astropy's masked quantities keep their bare values in `unmasked`; np.asarray takes those of
-    # numpy's masked arrays.
-    return _Column(np.asarray(getattr(column, "unmasked", column)), mask, unit)
-
-
-def _wrap(X: Any) -> _Table:
-    if isinstance(X, pd.DataFrame):
-        return _PandasTable(X, _pandas_names(X))
-    if _is_astropy(X, "astropy.table", "Table"):
-        return _AstropyTable(X, list(X.colnames))
-    if isinstance(X, np.ndarray) and X.dtype.names is not None and X.ndim == 1:
-        fits = _is_astropy(X, "astropy.io.fits", "FITS_rec")
-        return (_FitsTable if fits else _StructuredTable)(X, list(X.dtype.names))
-    frame = nw.from_native(X, eager_only=True, pass_through=True)
-    if isinstance(frame, nw.DataFrame):
-        return _NarwhalsTable(frame, frame.columns)
-    return _ArrayTable(_as_array(X), None)
-
-
-def _is_astropy(X: Any, module: str, name: str) -> bool:
-    """Whether X is an instance of an astropy class, without importing astropy."""
-    loaded = sys.modules.get(module)
-    return loaded is not None and isinstance(X, getattr(loaded, name))
-
-
-def _pandas_names(X: pd.DataFrame) -> list[str] | None:
-    is_string = [isinstance(label, str) for label in X.columns]
-    if all(is_string):
-        return list(X.columns)
-    if any(is_string):
-        other = X.columns[is_string.index(False)]
-        raise TypeError(
-            f"The columns of X must all be named by strings, or none; X has the label {other!r} "
-            f"({type(other).__name__}). Rename it, or use X.columns = X.columns.astype(str)."
-        )
-    return None
-
-
-def _as_array(X: Any) -> np.ndarray:
-    array = X if isinstance(X, np.ndarray) else np.asarray(X)
-    received = f"{type(X).__module__}.{type(X).__qualname__}"
-    # Rows of tables (numpy, astropy, FITS) and one-dimensional data of any library.
-    if array.ndim == 1 or array.dtype.names is not None:
-        raise ValueError(
-            "Expected a table of shape (n_galaxies, n_columns); got a one-dimensional "
-            f"{received}. Reshape your data: one galaxy is a table of one row, "
-            "X.iloc[[0]] of a DataFrame, X[[0]] of an array or any other table."
-        )
-    if not array.ndim:
-        raise TypeError(
-            f"Expected a table of shape (n_galaxies, n_columns); got {received}, which is none "
-            "that can be read: pass a pandas, polars (collected), pyarrow or astropy table, a "
-            "FITS_rec (the HDU's .data), a structured array or a two-dimensional array."
-        )
-    if array.ndim != 2:
-        raise ValueError(
-            "Expected a table of shape (n_galaxies, n_columns); got an array with "
-            f"{array.ndim} dimensions, of shape {array.shape}."
-        )
-    return array
-
-
-def _locate(table: _Table, columns: list[str]) -> list[int]:
+def _locate(table: Table, columns: list[str]) -> list[int]:
     """Positions of the columns asked for."""
     if table.names is None:
         if table.n_columns != len(columns):
@@ -323,7 +196,7 @@ def _abbreviate(names: Sequence[str], limit: int = 12) -> str:
     return f"{shown}, ... and {len(names) - limit} more" if len(names) > limit else shown
 
 
-def _check_numeric(columns: list[str], read: list[_Column]) -> None:
+def _check_numeric(columns: list[str], read: list[Column]) -> None:
     problems = [
         f"{name!r} {problem}"
         for name, column in zip(columns, read, strict=True)
@@ -355,9 +228,7 @@ def _not_numeric(values: np.ndarray) -> str | None:
     return f"holds {'text' if isinstance(example, str) else kind}, for example {example!r}"
 
 
-def _check_convertible(
-    columns: list[str], read: list[_Column], units: Sequence[str | None]
-) -> None:
+def _check_convertible(columns: list[str], read: list[Column], units: Sequence[str | None]) -> None:
     problems = [
         f"{name!r} is in {str(column.unit)!r}, expected {expected!r}"
         for name, column, expected in zip(columns, read, units, strict=True)
@@ -390,7 +261,7 @@ def _conversion_factor(unit: Any, expected: str | None) -> float | None:
     return float(carried.to(u.Unit(expected)))
 
 
-def _to_float(column: _Column, expected: str | None, missing_codes: Sequence[float]) -> np.ndarray:
+def _to_float(column: Column, expected: str | None, missing_codes: Sequence[float]) -> np.ndarray:
     """Apply mask and unit; columns with neither are passed on without a copy."""
     values, mask, unit = column
     if values.dtype.kind == "O":

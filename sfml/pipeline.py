@@ -95,9 +95,7 @@ def make_star_formation_pipeline(
     >>> X, y = sfml.make_mock_survey(n_galaxies=400, random_state=0, return_X_y=True)
     >>> X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
     >>> pipe = sfml.make_star_formation_pipeline("surana2020", random_state=0)
-    >>> pipe = pipe.set_params(
-    ...     regress__stellar_mass__epochs=5, regress__sfr__epochs=5, regress__dust_luminosity__epochs=5
-    ... )
+    >>> pipe = pipe.set_params(**{f"regress__{target}__epochs": 5 for target in sfml.TARGETS})
     >>> pipe.fit(X_train, y_train).predict(X_test).shape
     (100, 3)
     """

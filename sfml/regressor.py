@@ -252,6 +252,10 @@ class StarFormationRegressor(RegressorMixin, _BaseComposition):
                 f"estimators must be one of {', '.join(FAMILIES)}, a list of (target, regressor) "
                 f"pairs, or a regressor; got {self.estimators!r}."
             )
+        if self.max_train_samples is not None and self.max_train_samples < 2:
+            raise ValueError(
+                f"max_train_samples must be None or 2 and more; got {self.max_train_samples!r}."
+            )
         if not isinstance(self.estimators, list):
             return None
         names = [name for name, _ in self.estimators]
@@ -278,7 +282,7 @@ class StarFormationRegressor(RegressorMixin, _BaseComposition):
         return clone(self.estimators)
 
     def _plan(self, X: np.ndarray, Y: np.ndarray) -> list[_Job]:
-        """What each regressor is to learn, and from which rows."""
+        """Decide what each regressor is to learn, and from which rows."""
         if self.joint:
             name = self.estimators[0][0] if isinstance(self.estimators, list) else "joint"
             learnt = {name: Y}

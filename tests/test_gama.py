@@ -274,12 +274,13 @@ class TestWholeTable:
         pd.testing.assert_frame_equal(joined, expected)
         assert joined.attrs["gama_join"]["n_lambdar_only"] == 1
 
-    def test_fits(self, lambdar, magphys, tmp_path):
-        paths = (
-            write_fits(lambdar, tmp_path / "l.fits", "mJy", scale=1e3),
-            write_fits(magphys, tmp_path / "m.fits"),
-        )
-        joined = load_gama(*paths, bands=BANDS, return_X_y=False)
+    # astropy's Table.read leaves text as bytes.
+    @pytest.mark.parametrize("load", [str, Table.read, lambda path: fits.getdata(path, 2)])
+    def test_fits(self, lambdar, magphys, tmp_path, load):
+        write_fits(lambdar, tmp_path / "l.fits", "mJy", scale=1e3)
+        write_fits(magphys, tmp_path / "m.fits")
+        tables = load(tmp_path / "l.fits"), load(tmp_path / "m.fits")
+        joined = load_gama(*tables, bands=BANDS, return_X_y=False)
         pd.testing.assert_frame_equal(
             joined, lambdar.merge(magphys, on="CATAID"), check_dtype=False, rtol=1e-14, atol=0
         )

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from sfml import GAMA, TARGETS, BandSet, make_mock_survey
 from sfml.datasets import _cosmology, _fitter, _survey
+from sfml.datasets._dust import Dust
 from sfml.datasets._galaxies import GalaxyModels
 from sfml.datasets._histories import StarFormationHistories
 from sfml.datasets._photometry import band_luminosities, flux_per_luminosity, smooth
@@ -304,7 +305,54 @@ def test_dust_emits_what_it_absorbs(models):
     np.testing.assert_allclose(emitted * CELL, models.dust_luminosity, rtol=1e-4)
 
 
-def test_dust_reddens_and_shines_in_the_far_infrared(models):
+def test_attenuation_follows_charlot_and_fall():
+    dust = Dust(
+        depth=np.array([1.5]),
+        diffuse_share=np.array([0.4]),
+        cloud_mix=np.array([[0.1, 0.2, 0.7]]),
+        cold_share=np.array([0.6]),
+        warm_temperature=np.array([45.0]),
+        cold_temperature=np.array([20.0]),
+    )
+    flat, dark = np.ones((1, len(WAVELENGTHS))), np.zeros((1, len(WAVELENGTHS)))
+    diffuse = 0.6 * (WAVELENGTHS / 0.55) ** -0.7
+    clouds = 0.9 * (WAVELENGTHS / 0.55) ** -1.3
+    old, cloud_energy, _ = dust.attenuate(dark, flat)
+    np.testing.assert_allclose(old[0], np.exp(-diffuse), rtol=1e-5)
+    assert cloud_energy[0] == 0.0
+    young, _, _ = dust.attenuate(flat, dark)
+    np.testing.assert_allclose(young[0], np.exp(-diffuse - clouds), rtol=1e-5, atol=1e-30)
+
+
+def test_specific_sfr_is_the_recent_mean_over_the_surviving_mass(models):
+    # The same draws, history by history, integrated here.
+    rng = np.random.default_rng(0)
+    histories = StarFormationHistories.draw(
+        rng, _survey._PRIORS.history, np.full(50, 12.0), np.arange(50) % 2 == 0
+    )
+    formed = histories.mass_formed()
+    recent = formed[:, AGE_EDGES[1:] < 0.1001].sum(axis=1) / 1e8
+    surviving = formed @ stellar_populations().surviving_mass
+    np.testing.assert_allclose(models.specific_sfr, recent / surviving)
+
+
+def test_templates_are_younger_than_the_universe():
+    library = _fitter._library(1000)
+    templates = _fitter._templates_at(library, 0.5, np.array([0.6]))
+    # 8.4263 Gyr at z = 0.5 (astropy: FlatLambdaCDM(70, 0.3)).
+    assert templates.shape[1] == (library.formation_age < 8.4263).sum()
+    assert 0 < templates.shape[1] < 1000
+
+
+def test_drawing_leaves_out_no_galaxy_that_could_pass():
+    rng = np.random.default_rng(0)
+    redshift, log_mass = _survey._draw_redshift_and_mass(rng, 3000)
+    models = _survey._draw_models(rng, redshift, log_mass)
+    per_mass = band_luminosities(smooth(models.starlight), redshift, _survey._R_WAVELENGTH)
+    assert per_mass.max() < _survey._BRIGHTEST_PER_MASS
+
+
+def test_dust_shines_in_the_far_infrared(models):
     spectra = models.spectra()
     peak = WAVELENGTHS[np.argmax(np.where(WAVELENGTHS > 20, spectra, 0), axis=1)]
     assert ((peak > 60) & (peak < 200)).all()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 
+from sfml import _files
 from sfml._tables import absent_message, column_names, extract
 from sfml.bands import GAMA, BandSet
 from sfml.targets import GAMA_TARGET_COLUMNS, LARGEST_DEX, TARGETS
@@ -20,7 +20,6 @@ __all__ = ["load_gama"]
 
 _ID = "CATAID"
 _LAMBDAR, _MAGPHYS = "LambdarCat", "MagPhys"
-_SUFFIXES = (".fits", ".fits.gz", ".csv", ".csv.gz", ".parquet")
 
 # None of these can be a stellar mass, SFR or luminosity in dex. -9 could: it is no code here.
 _LABEL_CODES = (-99.0, -999.0, -9999.0)
@@ -233,14 +232,17 @@ def _check_redshifts(
         raise ValueError(
             f"{column!r} is in both tables and differs for {np.sum(~same)} of {len(same)} "
             f"galaxies, for example CATAID {_examples(ids[rows][~same])}. Drop or rename the one "
-            f"you do not want."
+            "you do not want."
         )
 
 
 def _check_dex(values: np.ndarray, labels: list[str]) -> None:
     largest = np.max(values, axis=0, initial=-np.inf, where=~np.isnan(values))
-    linear = [f"{n!r} reaches {x:.3g}" for n, x in zip(labels, largest, strict=True)
-              if x > LARGEST_DEX]  # fmt: skip
+    linear = [
+        f"{name!r} reaches {value:.3g}"
+        for name, value in zip(labels, largest, strict=True)
+        if value > LARGEST_DEX
+    ]
     if linear:
         raise ValueError(
             f"{_MAGPHYS}: properties must be in dex (log10), but {', '.join(linear)}, which looks "
@@ -289,79 +291,32 @@ def _with_id_column(source: Any) -> Any:
 
 
 def _names(label: str, source: Any) -> list[str]:
-    names = _file_columns(_path(source)) if _is_path(source) else column_names(source)
+    names = (
+        _files.column_names(_files.existing(source))
+        if _files.is_files.existing(source)
+        else column_names(source)
+    )
     if names is None:
         raise ValueError(f"{label} must be a file or a table with column names; got an array.")
     return names
 
 
 def _read(source: Any, columns: list[str] | None) -> Any:
-    return _read_file(_path(source), columns) if _is_path(source) else source
+    return (
+        _files.read(_files.existing(source), columns)
+        if _files.is_files.existing(source)
+        else source
+    )
 
 
-def _is_path(source: Any) -> bool:
-    return isinstance(source, str | os.PathLike)
-
-
-def _path(source: str | os.PathLike[str]) -> Path:
-    path = Path(source)
-    if not path.is_file():
+def _existing(source: Any) -> Path:
+    try:
+        return _files.existing(source)
+    except FileNotFoundError as error:
         raise FileNotFoundError(
-            f"There is no file {str(path)!r}. GAMA's tables LambdarCatv01 and MagPhysv06 are on "
-            "the survey's site, under dr4/data/cat/<DMU>/<vNN>/, to be downloaded with a browser."
-        )
-    if not path.name.lower().endswith(_SUFFIXES):
-        raise ValueError(
-            f"Cannot tell the format of {str(path)!r}: its name must end in one of "
-            f"{', '.join(_SUFFIXES)}."
-        )
-    return path
-
-
-def _format(path: Path) -> str:
-    return path.name.lower().removesuffix(".gz").rpartition(".")[2]
-
-
-def _file_columns(path: Path) -> list[str]:
-    """Column names of a file, without its data."""
-    if _format(path) == "parquet":
-        import pyarrow.parquet as pq
-
-        return list(pq.read_schema(path).names)
-    if _format(path) == "fits":
-        from astropy.io import fits
-
-        with fits.open(path) as hdus:
-            return list(_first_table(hdus, path).columns.names)
-    return list(pd.read_csv(path, nrows=0).columns)
-
-
-def _read_file(path: Path, columns: list[str] | None = None) -> Any:
-    """Read a table from a file: all of it, or at least those of `columns` that it has."""
-    wanted = None if columns is None else [n for n in _file_columns(path) if n in columns]
-    if _format(path) == "parquet":
-        import pyarrow.parquet as pq
-
-        return pq.read_table(path, columns=wanted)
-    if _format(path) == "fits":
-        return _read_fits(path)
-    return pd.read_csv(path, usecols=wanted)
-
-
-def _read_fits(path: Path) -> Any:
-    from astropy.io import fits
-    from astropy.table import Table
-
-    with fits.open(path) as hdus:
-        hdu = _first_table(hdus, path)
-        return Table.read(hdu, unit_parse_strict="silent", mask_invalid=False)
-
-
-def _first_table(hdus: Any, path: Path) -> Any:
-    for hdu in hdus:
-        if hasattr(hdu, "columns"):
-            return hdu
-    raise ValueError(f"{str(path)!r} has no table among its {len(hdus)} HDUs.")
+            f"{error} GAMA's tables LambdarCatv01 and MagPhysv06 are on the survey's site, under "
+            "dr4/data/cat/<DMU>/<vNN>/, to be downloaded with a browser."
+        ) from None
 
 
 def _to_pandas(table: Any) -> pd.DataFrame:

@@ -118,7 +118,7 @@ def make_mock_survey(
     in_unit = _janskys_in(bands.unit)
     seed = check_random_state(random_state).randint(2**31 - 1)
     sky, noise = np.random.default_rng(seed).spawn(2)
-    # A single BLAS thread adds in the same order on every machine; n_jobs threads fit.
+    # BLAS may add in another order with another number of threads; with one, rows repeat.
     with threadpool_limits(limits=1, user_api="blas"):
         survey = select_galaxies(sky, int(n_galaxies), bands)
         flux, error = observe(noise, survey.flux, bands)
