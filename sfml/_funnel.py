@@ -59,7 +59,7 @@ class SelectionReport:
     def __str__(self) -> str:
         head = ("cut", "keeps", "rejects alone", "in sequence", "left")
         first = ("all galaxies", "", "", "", f"{self.n_galaxies:,}")
-        rows = [head, first]
+        rows: list[tuple[str, ...]] = [head, first]
         for cut in self.cuts:
             counts = (cut.rejected_alone, cut.rejected_in_sequence, cut.left)
             rows.append((cut.name, cut.description, *(f"{count:,}" for count in counts)))

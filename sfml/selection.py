@@ -176,13 +176,11 @@ class GamaSampleSelector(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         photometry = self._read(X, reset=False)
-        rejected = np.zeros(len(photometry.redshift), dtype=bool)
+        rejected: np.ndarray = np.zeros(len(photometry.redshift), dtype=bool)
         for flagged in self._flags(photometry, None).values():
             rejected |= flagged
-        parts = [photometry.flux, photometry.redshift[:, np.newaxis]]
-        if self.keep_errors:
-            parts.insert(1, photometry.error)
-        out = np.hstack(parts)
+        errors = [photometry.error] if self.keep_errors and photometry.error is not None else []
+        out = np.hstack([photometry.flux, *errors, photometry.redshift[:, np.newaxis]])
         out[rejected] = np.nan
         return out
 
@@ -202,7 +200,7 @@ class GamaSampleSelector(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         y_selected : same kind as y
             Only if y was given.
         """
-        selected = ~np.asarray(self.reasons(X, y)).any(axis=1)
+        selected = np.logical_not(self.reasons(X, y).to_numpy().any(axis=1))
         X_selected = _tables.take_rows(X, selected)
         return X_selected if y is None else (X_selected, _tables.take_rows(y, selected))
 
@@ -317,7 +315,7 @@ class GamaSampleSelector(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     def _flags(self, photometry: _Photometry, y: Any) -> dict[str, Any]:
         """Where each cut in use rejects, in the order of the paper."""
         flux, error, redshift = photometry
-        flags = {}
+        flags: dict[str, Any] = {}
         if self.z_range is not None:
             low, high = _open_ends(self.z_range)
             flags["redshift"] = ~((redshift > low) & (redshift <= high))
@@ -332,7 +330,7 @@ class GamaSampleSelector(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         if self.min_bands:
             assert error is not None
             n_detected = np.sum(flux >= self.min_snr * error, axis=1)
-            flags["snr"] = np.less(n_detected, self.min_bands)
+            flags["snr"] = n_detected < self.min_bands
         return flags
 
     def _stellar_mass(self, y: Any, n_galaxies: int) -> np.ndarray | None:

@@ -291,22 +291,16 @@ def _with_id_column(source: Any) -> Any:
 
 
 def _names(label: str, source: Any) -> list[str]:
-    names = (
-        _files.column_names(_files.existing(source))
-        if _files.is_files.existing(source)
-        else column_names(source)
-    )
+    if _files.is_path(source):
+        return _files.column_names(_existing(source))
+    names = column_names(source)
     if names is None:
         raise ValueError(f"{label} must be a file or a table with column names; got an array.")
     return names
 
 
 def _read(source: Any, columns: list[str] | None) -> Any:
-    return (
-        _files.read(_files.existing(source), columns)
-        if _files.is_files.existing(source)
-        else source
-    )
+    return _files.read(_existing(source), columns) if _files.is_path(source) else source
 
 
 def _existing(source: Any) -> Path:

@@ -8,7 +8,7 @@ from typing import Literal, overload
 import numpy as np
 import pandas as pd
 from sklearn.utils import check_random_state
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits
 
 from sfml.bands import GAMA, BandSet
 from sfml.datasets._fitter import PERCENTILES, fit_percentiles

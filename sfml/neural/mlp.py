@@ -270,8 +270,8 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
             )
         self.coefs_, self.intercepts_ = weights[::2], weights[1::2]
         self.n_epochs_ = len(epochs)
-        watched = self.history_.get("val_loss", self.history_["loss"])
-        self.best_epoch_ = self.n_epochs_ if self.patience is None else int(watched.idxmin())
+        watched = np.asarray(history.get("val_loss", history["loss"]))
+        self.best_epoch_ = self.n_epochs_ if self.patience is None else int(watched.argmin()) + 1
 
     def _spec(self) -> Any:
         """Describe the network to `_network`."""
@@ -292,4 +292,4 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
 
 
 def _is_count(value: Any) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool) and value > 0
+    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) > 0
