@@ -35,16 +35,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, nargs="+", default=ROWS)
     parser.add_argument("--quick", action="store_true", help="fewer rows: under 50 s")
-    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
     rows = sorted(QUICK_ROWS if args.quick else args.rows)
-    if args.folder is not None:
-        predict(args.folder, rows)
-        return
+    # A process apart for each: one without TensorFlow, and a peak memory that nothing else raised.
     with tempfile.TemporaryDirectory() as folder:
-        fit(Path(folder))
-        again = [sys.executable, __file__, "--folder", folder, "--rows", *map(str, rows)]
-        subprocess.run(again, check=True)
+        call_in_new_process("fit", Path(folder))
+        call_in_new_process("predict", Path(folder), rows)
+
+
+def call_in_new_process(function: str, *args: Any) -> None:
+    code = f"import bench_predict; from pathlib import *; bench_predict.{function}(*{args!r})"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parent)
 
 
 def fit(folder: Path) -> None:

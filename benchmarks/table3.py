@@ -30,6 +30,8 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="few galaxies and epochs")
     args = parser.parse_args()
     X, y = load(args.catalogue, quick=args.quick)
+    print(sfml.GamaSampleSelector().fit(X, y).report_, "\n")
+    X, y = sfml.GamaSampleSelector().select(X, y)
     X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.2, random_state=0)
     for method in args.methods:
         pipe = sfml.make_star_formation_pipeline(
@@ -42,7 +44,6 @@ def main() -> None:
         seconds = time.perf_counter() - start
         table = sfml.metrics.score_table(y_test, pipe.predict(X_test))
         print(f"\n{method}: {seconds:.0f} s for the three targets, one after the other")
-        print(pipe["select"].report_, "\n")
         print(table.to_string(float_format="{:.4f}".format))
         for target, history in pipe["regress"].history_.items():
             best = pipe["regress"].named_estimators_[target].best_epoch_
@@ -50,15 +51,13 @@ def main() -> None:
 
 
 def load(path: str | None, *, quick: bool) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Fluxes and targets of the galaxies which pass the paper's selection, its mass cut too."""
+    """Read or make a catalogue: fluxes, errors and redshift, and the targets."""
     if path is None:
         n_galaxies = 2_000 if quick else 50_000
-        X, y = sfml.make_mock_survey(n_galaxies, random_state=0, return_X_y=True)
-    else:
-        X = pd.read_parquet(path)
-        y = X[list(GAMA_TARGET_COLUMNS.values())].set_axis(list(GAMA_TARGET_COLUMNS), axis=1)
-        X = X[list(sfml.GAMA.columns)]
-    return sfml.GamaSampleSelector().select(X, y)
+        return sfml.make_mock_survey(n_galaxies, random_state=0, return_X_y=True)
+    X = pd.read_parquet(path)
+    y = X[list(GAMA_TARGET_COLUMNS.values())].set_axis(list(GAMA_TARGET_COLUMNS), axis=1)
+    return X[list(sfml.GAMA.columns)], y
 
 
 if __name__ == "__main__":
