@@ -14,6 +14,7 @@ __version__ = "0.1.0.dev0"
 _MODULE_OF = {
     "GAMA": "bands",
     "BandSet": "bands",
+    "FluxFeatures": "features",
     "GamaSampleSelector": "selection",
     "KerasMLPRegressor": "neural",
     "SelectionReport": "selection",
@@ -23,13 +24,23 @@ _MODULE_OF = {
     "make_mock_survey": "datasets",
     "make_star_formation_pipeline": "pipeline",
 }
-_SUBMODULES = ("bands", "datasets", "displays", "metrics", "neural", "selection", "targets")
+_SUBMODULES = (
+    "bands",
+    "datasets",
+    "displays",
+    "features",
+    "metrics",
+    "neural",
+    "selection",
+    "targets",
+)
 
 __all__ = [*_MODULE_OF, *_SUBMODULES, "__version__"]
 
 if TYPE_CHECKING:
     from sfml.bands import GAMA, BandSet
     from sfml.datasets import load_gama, make_mock_survey
+    from sfml.features import FluxFeatures
     from sfml.neural import KerasMLPRegressor
     from sfml.pipeline import make_star_formation_pipeline
     from sfml.regressor import StarFormationRegressor

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from numbers import Integral
 from typing import Any, NamedTuple
 
 import narwhals as nw
@@ -102,16 +103,16 @@ def _is_astropy(X: Any, module: str, name: str) -> bool:
 
 
 def _pandas_names(X: pd.DataFrame) -> list[str] | None:
-    is_string = [isinstance(label, str) for label in X.columns]
-    if all(is_string):
+    """Names of the columns, or None where they are only numbered."""
+    if all(isinstance(label, str) for label in X.columns):
         return list(X.columns)
-    if any(is_string):
-        other = X.columns[is_string.index(False)]
-        raise TypeError(
-            f"The columns of X must all be named by strings, or none; X has the label {other!r} "
-            f"({type(other).__name__}). Rename it, or use X.columns = X.columns.astype(str)."
-        )
-    return None
+    if all(isinstance(label, Integral) for label in X.columns):
+        return None
+    other = next(label for label in X.columns if not isinstance(label, str))
+    raise TypeError(
+        "The columns of X must all be named by strings, or all be numbered; X has the label "
+        f"{other!r} ({type(other).__name__}). Rename it, or use X.columns = X.columns.astype(str)."
+    )
 
 
 def _as_array(X: Any) -> np.ndarray:

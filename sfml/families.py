@@ -9,6 +9,9 @@ from sfml.neural import KerasMLPRegressor
 FAMILIES = ("mlp", "random_forest", "svr")
 """Methods that `make_estimator` knows: those the paper tried."""
 
+ALL_TARGETS = "all_targets"
+"""Name of the regressor which learns all targets at once."""
+
 SURANA2020_NETWORKS: dict[str, dict[str, Any]] = {
     "stellar_mass": {"hidden_layer_sizes": (44, 66, 66), "epochs": 5000, "patience": 300},
     "sfr": {"hidden_layer_sizes": (110, 220, 110), "epochs": 1500, "patience": 500},
@@ -39,10 +42,9 @@ def make_estimator(method: str, target: str) -> Any:
     ----------
     method : {"mlp", "random_forest", "svr"}
         "mlp" is the paper's network for this target; a target the paper has not takes the
-        network of the stellar mass, and "joint", all targets at once, that of the dust
-        luminosity, the largest. The paper gives no settings for the other two methods: the
-        forest is scikit-learn's own with at least 2 galaxies a leaf, the SVR has C=10 and a
-        tube of 0.02 dex.
+        network of the stellar mass, and `ALL_TARGETS` that of the dust luminosity, the largest.
+        The paper gives no settings for the other two methods: the forest is scikit-learn's own
+        with at least 2 galaxies a leaf, the SVR has C=10 and a tube of 0.02 dex.
     target : str
         Name of the target.
 
@@ -57,7 +59,7 @@ def make_estimator(method: str, target: str) -> Any:
         If the method is not known.
     """
     if method == "mlp":
-        like = "dust_luminosity" if target == "joint" else target
+        like = "dust_luminosity" if target == ALL_TARGETS else target
         network = SURANA2020_NETWORKS.get(like, SURANA2020_NETWORKS["stellar_mass"])
         return KerasMLPRegressor(**network, **SURANA2020_TRAINING)
     if method == "random_forest":

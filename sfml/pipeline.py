@@ -8,9 +8,15 @@ from typing import Any
 import numpy as np
 import sklearn.preprocessing
 from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import (
+    FLOAT_DTYPES,
+    _num_samples,
+    check_is_fitted,
+    validate_data,
+)
 
 from sfml.bands import GAMA, BandSet
-from sfml.families import make_estimator
+from sfml.families import ALL_TARGETS, make_estimator
 from sfml.regressor import StarFormationRegressor
 from sfml.selection import GamaSampleSelector
 from sfml.targets import TARGETS
@@ -26,9 +32,50 @@ class StandardScaler(sklearn.preprocessing.StandardScaler):
     predictions rather than with an error.
     """
 
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> StandardScaler:
+        """Learn means and variances as scikit-learn does.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_galaxies, n_features)
+            Inputs; NaN is left out.
+        y : None
+            Ignored.
+        sample_weight : array-like of shape (n_galaxies,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        self
+        """
+        with np.errstate(invalid="ignore"):  # an input that is NaN in every row has no mean
+            return super().fit(X, y, sample_weight)
+
     def transform(self, X: Any, copy: bool | None = None) -> Any:
-        """Standardise as scikit-learn does; no rows in, no rows out."""
-        return X if len(X) == 0 else super().transform(X, copy=copy)
+        """Standardise as scikit-learn does; no rows in, no rows out.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_galaxies, n_features)
+            Inputs; NaN stays NaN.
+        copy : bool or None, default=None
+            Whether to copy X.
+
+        Returns
+        -------
+        ndarray of shape (n_galaxies, n_features)
+        """
+        if _num_samples(X):
+            return super().transform(X, copy=copy)
+        check_is_fitted(self)
+        return validate_data(
+            self,
+            X,
+            reset=False,
+            dtype=FLOAT_DTYPES,
+            ensure_all_finite="allow-nan",
+            ensure_min_samples=0,
+        )
 
 
 def make_star_formation_pipeline(
@@ -58,7 +105,7 @@ def make_star_formation_pipeline(
     method : {"mlp", "random_forest", "svr"}, default="mlp"
         Family of the regressors.
     joint : bool, default=False
-        One network for all targets instead of one each.
+        One network for all targets, called "all_targets", instead of one each.
     max_train_samples : int or None, default=None
         Train on a random sample of at most so many galaxies.
     n_jobs : int or None, default=None
@@ -106,7 +153,7 @@ def make_star_formation_pipeline(
             f"targets must be a sequence of names, such as {TARGETS}; got {targets!r}."
         )
     targets = tuple(targets)
-    names = ("joint",) if joint else targets
+    names = (ALL_TARGETS,) if joint else targets
     regressor = StarFormationRegressor(
         [(name, make_estimator(method, name)) for name in names],
         targets=targets if joint else None,

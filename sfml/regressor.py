@@ -6,6 +6,7 @@ import time
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,8 +17,8 @@ from sklearn.utils import Bunch, check_consistent_length, check_random_state, ge
 from sklearn.utils.metaestimators import _BaseComposition
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sfml.families import FAMILIES, make_estimator
-from sfml.targets import is_one_column, read_targets
+from sfml.families import ALL_TARGETS, FAMILIES, make_estimator
+from sfml.targets import TARGETS, check_limits, is_one_column, open_ends, read_targets
 
 
 class StarFormationRegressor(RegressorMixin, _BaseComposition):
@@ -233,6 +234,11 @@ class StarFormationRegressor(RegressorMixin, _BaseComposition):
         Y, _ = read_targets(y, self.targets_)
         check_consistent_length(predicted, Y)
         within = self._within_limits(Y)
+        if not within.any():
+            raise ValueError(
+                f"No galaxy is left to score: all {len(Y)} lie outside target_limits="
+                f"{self.target_limits}."
+            )
         return float(r2(Y[within], predicted[within]))
 
     @property
@@ -247,15 +253,7 @@ class StarFormationRegressor(RegressorMixin, _BaseComposition):
 
     def _check_estimators(self) -> tuple[str, ...] | None:
         """Check `estimators`; return the names of the targets if they are known without y."""
-        if isinstance(self.estimators, str) and self.estimators not in FAMILIES:
-            raise ValueError(
-                f"estimators must be one of {', '.join(FAMILIES)}, a list of (target, regressor) "
-                f"pairs, or a regressor; got {self.estimators!r}."
-            )
-        if self.max_train_samples is not None and self.max_train_samples < 2:
-            raise ValueError(
-                f"max_train_samples must be None or 2 and more; got {self.max_train_samples!r}."
-            )
+        self._check_params()
         if not isinstance(self.estimators, list):
             return None
         names = [name for name, _ in self.estimators]
@@ -273,6 +271,41 @@ class StarFormationRegressor(RegressorMixin, _BaseComposition):
             )
         return None if self.joint else tuple(names)
 
+    def _check_params(self) -> None:
+        estimators = self.estimators
+        if isinstance(estimators, str):
+            good = estimators in FAMILIES
+        elif isinstance(estimators, list):
+            good = all(
+                isinstance(e, tuple) and len(e) == 2 and _is_regressor(e[1]) for e in estimators
+            )
+        else:
+            good = _is_regressor(estimators)
+        if not good:
+            raise ValueError(
+                f"estimators must be one of {', '.join(FAMILIES)}, a list of (target, regressor) "
+                f"pairs, or a regressor; got {estimators!r}."
+            )
+        if self.targets is not None and not (
+            isinstance(self.targets, list | tuple)
+            and self.targets
+            and all(isinstance(target, str) for target in self.targets)
+        ):
+            raise ValueError(
+                f"targets must be None or a list of names, such as {list(TARGETS)}; got "
+                f"{self.targets!r}."
+            )
+        if self.target_limits is not None and not isinstance(self.target_limits, Mapping):
+            raise ValueError(
+                "target_limits must be None or a dict such as {'stellar_mass': (9, None)}; got "
+                f"{self.target_limits!r}."
+            )
+        n_most = self.max_train_samples
+        if n_most is not None and not (isinstance(n_most, Integral) and n_most >= 2):
+            raise ValueError(
+                f"max_train_samples must be None or a whole number of at least 2; got {n_most!r}."
+            )
+
     def _make(self, name: str) -> Any:
         """Make the unfitted regressor of this name."""
         if isinstance(self.estimators, str):
@@ -284,7 +317,7 @@ class StarFormationRegressor(RegressorMixin, _BaseComposition):
     def _plan(self, X: np.ndarray, Y: np.ndarray) -> list[_Job]:
         """Decide what each regressor is to learn, and from which rows."""
         if self.joint:
-            name = self.estimators[0][0] if isinstance(self.estimators, list) else "joint"
+            name = self.estimators[0][0] if isinstance(self.estimators, list) else ALL_TARGETS
             learnt = {name: Y}
         else:
             learnt = dict(zip(self.targets_, Y.T, strict=True))
@@ -307,14 +340,15 @@ class StarFormationRegressor(RegressorMixin, _BaseComposition):
 
     def _within_limits(self, Y: np.ndarray) -> np.ndarray:
         within = np.ones(len(Y), dtype=bool)
-        for name, (low, high) in (self.target_limits or {}).items():
+        for name, limits in (self.target_limits or {}).items():
+            check_limits(f"target_limits[{name!r}]", limits)
             if name not in self.targets_:
                 raise ValueError(
                     f"target_limits names {name!r}, but the targets are {', '.join(self.targets_)}."
                 )
+            low, high = open_ends(limits)
             column = Y[:, self.targets_.index(name)]
-            within &= column >= (-np.inf if low is None else low)
-            within &= column <= (np.inf if high is None else high)
+            within &= (column >= low) & (column <= high)
         return within
 
     def _subsample(self, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -344,6 +378,10 @@ def _check_outputs(estimator: Any, target: np.ndarray) -> None:
             f"joint=True needs a regressor with several outputs; {type(estimator).__name__} has "
             "one. Use joint=False, or another regressor."
         )
+
+
+def _is_regressor(estimator: Any) -> bool:
+    return hasattr(estimator, "fit") and hasattr(estimator, "get_params")
 
 
 def _usable_rows(X: np.ndarray, estimator: Any) -> np.ndarray:

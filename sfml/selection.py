@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any, NamedTuple
@@ -15,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from sfml import _tables
 from sfml._funnel import SelectionReport, count_funnel
 from sfml.bands import GAMA, BandSet
-from sfml.targets import TARGETS, read_one_target
+from sfml.targets import TARGETS, check_limits, open_ends, read_one_target
 
 __all__ = ["GamaSampleSelector", "SelectionReport"]
 
@@ -62,7 +63,7 @@ class GamaSampleSelector(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     stellar_mass_range : (float or None, float or None) or None, default=(9, None)
         Stellar masses kept, in dex (log10 Msun), both limits included. Applied by `select` and
         `reasons` where y is given, and counted in `report_`; never by `transform`, since it is
-        unknown when predicting. (`StarFormationRegressor.target_limits` is the same cut there.)
+        unknown when predicting. `StarFormationRegressor.target_limits` is the same cut there.
     missing : {"reject", "allow"}, default="reject"
         Galaxies with a missing band. A band is missing where its flux or its error is NaN or one
         of the band set's codes, or where the error is not positive. Allowed ones become NaN.
@@ -255,11 +256,12 @@ class GamaSampleSelector(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
                 )
         for name in ("z_range", "stellar_mass_range"):
             _check_range(name, getattr(self, name))
-        if not isinstance(self.min_bands, Integral) or self.min_bands < 0:
+        is_count = isinstance(self.min_bands, Integral) and not isinstance(self.min_bands, bool)
+        if not is_count or self.min_bands < 0:
             raise ValueError(
                 f"min_bands must be a whole number, 0 for no cut; got {self.min_bands!r}."
             )
-        if not isinstance(self.min_snr, Real):
+        if not isinstance(self.min_snr, Real) or np.isnan(self.min_snr):
             raise ValueError(f"min_snr must be a number; got {self.min_snr!r}.")
         if not (
             self.bands is None or self.bands == "positional" or isinstance(self.bands, BandSet)
@@ -286,10 +288,19 @@ class GamaSampleSelector(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         errors = bands.error_columns if self._needs_errors() else ()
         columns = [*bands.flux_columns, *errors, bands.redshift]
         units = [bands.unit] * (len(columns) - 1) + [None]
+        named = _tables.column_names(X) is not None
+        if reset is False and self._fitted_on_names and not named:
+            warnings.warn(
+                "X does not have valid feature names, but GamaSampleSelector was fitted with "
+                "feature names: its columns are taken to be feature_names_in_, in that order.",
+                UserWarning,
+                stacklevel=3,
+            )
         values = _tables.extract(X, columns, unit=units, missing_codes=bands.missing_codes)
         _check_finite(values, columns)
         if reset:
             self.bands_: BandSet | None = bands
+            self._fitted_on_names = named
             self.n_features_in_ = len(columns)
             self.feature_names_in_ = np.asarray(columns, dtype=object)
         n_bands = len(bands)
@@ -317,11 +328,11 @@ class GamaSampleSelector(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         flux, error, redshift = photometry
         flags: dict[str, Any] = {}
         if self.z_range is not None:
-            low, high = _open_ends(self.z_range)
+            low, high = open_ends(self.z_range)
             flags["redshift"] = ~((redshift > low) & (redshift <= high))
         mass = self._stellar_mass(y, len(redshift))
         if mass is not None and self.stellar_mass_range is not None:
-            low, high = _open_ends(self.stellar_mass_range)
+            low, high = open_ends(self.stellar_mass_range)
             flags["stellar_mass"] = ~((mass >= low) & (mass <= high))
         if self.missing == "reject":
             flags["missing"] = np.isnan(flux).any(axis=1)
@@ -360,17 +371,7 @@ class GamaSampleSelector(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 def _check_range(name: str, limits: Any) -> None:
     if limits is None:
         return
-    ends = (Real, type(None))
-    if not (len(limits) == 2 and all(isinstance(limit, ends) for limit in limits)):
-        raise ValueError(f"{name} must be None or a pair such as (0, 0.5); got {limits!r}.")
-    low, high = _open_ends(limits)
-    if not low < high:
-        raise ValueError(f"{name} must be a pair of growing limits; got {limits!r}.")
-
-
-def _open_ends(limits: tuple[float | None, float | None]) -> tuple[float, float]:
-    low, high = limits
-    return (-np.inf if low is None else low), (np.inf if high is None else high)
+    check_limits(name, limits)
 
 
 def _as_text(quantity: str, limits: Any, below: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any
 
 import narwhals as nw
@@ -109,6 +110,47 @@ def read_one_target(y: Any, target: str, targets: Sequence[str] = TARGETS) -> np
 
 
 _CANONICAL = {column: target for target, column in GAMA_TARGET_COLUMNS.items()}
+
+
+def check_limits(name: str, limits: Any) -> None:
+    """Check that limits are a growing pair of numbers, None for an open end.
+
+    Parameters
+    ----------
+    name : str
+        What the limits are called in the error.
+    limits : object
+        What was given.
+
+    Raises
+    ------
+    ValueError
+        If they are not.
+    """
+    is_pair = isinstance(limits, Sequence) and len(limits) == 2 and not isinstance(limits, str)
+    if not is_pair or not all(isinstance(end, Real | None) for end in limits):
+        raise ValueError(
+            f"{name} must be a pair such as (0, 0.5), with None for no limit; got {limits!r}."
+        )
+    low, high = open_ends(limits)
+    if not low < high:
+        raise ValueError(f"{name} must be a pair of growing limits; got {limits!r}.")
+
+
+def open_ends(limits: tuple[float | None, float | None]) -> tuple[float, float]:
+    """Write infinities for the open ends of a pair of limits.
+
+    Parameters
+    ----------
+    limits : (float or None, float or None)
+        A pair that `check_limits` accepts.
+
+    Returns
+    -------
+    low, high : float
+    """
+    low, high = limits
+    return (-np.inf if low is None else low), (np.inf if high is None else high)
 
 
 def as_table(y: Any) -> Any:

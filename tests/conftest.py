@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -15,3 +17,45 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip(f"the shared catalogues are not beside this checkout ({SHARED_DATA})")
     return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def _mock_survey() -> tuple[pd.DataFrame, pd.DataFrame]:
+    import sfml
+
+    return sfml.make_mock_survey(400, n_templates=2000, random_state=0, return_X_y=True)
+
+
+@pytest.fixture
+def galaxies(_mock_survey) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """X and y of 400 mock galaxies, some of which the selection rejects, with shuffled labels."""
+    X, y = (table.copy() for table in _mock_survey)
+    labels = np.random.default_rng(1).permutation(len(X)) + 1000
+    return X.set_axis(labels), y.set_axis(labels)
+
+
+@pytest.fixture
+def selected(galaxies) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """X and y of those mock galaxies which the paper's selection keeps."""
+    import sfml
+
+    return sfml.GamaSampleSelector().select(*galaxies)
+
+
+@pytest.fixture
+def quick_pipeline():
+    """Function that makes a pipeline whose networks are small and train for three epochs."""
+    return make_quick_pipeline
+
+
+def make_quick_pipeline(recipe: str = "surana2020", **parameters):
+    import sfml
+
+    parameters = {"random_state": 0, **parameters}
+    pipe = sfml.make_star_formation_pipeline(recipe, **parameters)
+    for _, regressor in pipe["regress"].estimators:
+        if isinstance(regressor, sfml.KerasMLPRegressor):
+            regressor.set_params(
+                hidden_layer_sizes=(8,), epochs=3, batch_size=64, learning_rate=0.1
+            )
+    return pipe

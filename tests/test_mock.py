@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sfml import GAMA, TARGETS, BandSet, make_mock_survey
-from sfml.datasets import _cosmology, _fitter, _survey
+from sfml import GAMA, TARGETS, BandSet, _cosmology, make_mock_survey
+from sfml.datasets import _fitter, _survey
 from sfml.datasets._dust import Dust
 from sfml.datasets._galaxies import GalaxyModels
 from sfml.datasets._histories import StarFormationHistories

@@ -52,7 +52,7 @@ def test_a_family_or_a_regressor_serves_every_target(data, estimators):
 
 def test_the_mlp_family_has_the_papers_networks():
     sizes = {"stellar_mass": (44, 66, 66), "sfr": (110, 220, 110), "age": (44, 66, 66)}
-    sizes["dust_luminosity"] = sizes["joint"] = (66, 110, 220, 110, 66)
+    sizes["dust_luminosity"] = sizes["all_targets"] = (66, 110, 220, 110, 66)
     for target, hidden in sizes.items():
         assert make_estimator("mlp", target).hidden_layer_sizes == hidden
 

@@ -144,7 +144,10 @@ def test_an_array_has_the_columns_of_feature_names_in():
     X = pd.DataFrame([galaxy(b=(7.0, 1.0))])
     selector = survey_selector().fit(X)
     array = X[list(selector.feature_names_in_)].to_numpy()
-    np.testing.assert_array_equal(selector.transform(array), selector.transform(X))
+    with pytest.warns(UserWarning, match="X does not have valid feature names"):
+        blanked = selector.transform(array)
+    np.testing.assert_array_equal(blanked, selector.transform(X))
+    np.testing.assert_array_equal(survey_selector().fit(array).transform(array), blanked)
 
 
 def test_positional_columns():
@@ -168,8 +171,8 @@ def test_scaler_ignores_blanked_rows():
         ({"missing": "drop"}, "missing must be 'reject' or 'allow'; got 'drop'"),
         ({"negative": True}, "negative must be 'reject' or 'allow'; got True"),
         ({"z_range": (0.5, 0)}, "z_range must be a pair of growing limits"),
-        ({"z_range": (0, 1, 2)}, "z_range must be None or a pair"),
-        ({"stellar_mass_range": ("9", None)}, "stellar_mass_range must be None or a pair"),
+        ({"z_range": (0, 1, 2)}, "z_range must be a pair such as"),
+        ({"stellar_mass_range": ("9", None)}, "stellar_mass_range must be a pair such as"),
         ({"min_bands": 4}, "min_bands=4 can never be reached with 3 bands"),
         ({"min_bands": -1}, "min_bands must be a whole number"),
         ({"min_snr": "3"}, "min_snr must be a number"),

@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from joblib import Parallel, delayed
 
+from sfml._cosmology import age
 from sfml.bands import BandSet
-from sfml.datasets._cosmology import age
 from sfml.datasets._dust import DustPriors
 from sfml.datasets._galaxies import GalaxyModels, GalaxyPriors
 from sfml.datasets._histories import HistoryPriors

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sfml.datasets._cosmology import luminosity_distance
+from sfml._cosmology import luminosity_distance
 from sfml.datasets._spectra import CELL, WAVELENGTHS
 
 __all__ = ["band_luminosities", "flux_per_luminosity", "smooth"]

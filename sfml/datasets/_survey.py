@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sfml._cosmology import age, comoving_volume_element
 from sfml.bands import GAMA, BandSet
-from sfml.datasets._cosmology import age, comoving_volume_element
 from sfml.datasets._dust import DustPriors
 from sfml.datasets._galaxies import GalaxyModels, GalaxyPriors
 from sfml.datasets._histories import HistoryPriors

@@ -90,8 +90,9 @@ def make_mock_survey(
         with no measurement at all; and the truth ``true_log_mass``, ``true_log_sfr`` and
         ``true_log_ldust``, in dex. A negative flux is a measurement; as in GAMA there are few.
     X, y : DataFrames of shapes (n_galaxies, 2 * n_bands + 1) and (n_galaxies, 3)
-        Instead, if `return_X_y`: the redshift, fluxes and errors; and the medians of the labels
-        under the names `sfml.TARGETS`. The rows are those of the catalogue.
+        Instead, if `return_X_y`: ``bands.columns``, which are fluxes, errors and the redshift;
+        and the medians of the labels under the names `sfml.TARGETS`. The rows are those of the
+        catalogue.
 
     Raises
     ------
@@ -128,7 +129,9 @@ def make_mock_survey(
     photometry = _photometry_table(survey.redshift, in_unit * flux, in_unit * error, bands)
     if return_X_y:
         median = PERCENTILES.index(50)
-        return photometry, pd.DataFrame(dict(zip(TARGETS, percentiles[:, :, median], strict=True)))
+        return photometry[list(bands.columns)], pd.DataFrame(
+            dict(zip(TARGETS, percentiles[:, :, median], strict=True))
+        )
     truth = {
         "true_log_mass": survey.log_mass,
         "true_log_sfr": survey.log_sfr,

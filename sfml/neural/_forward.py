@@ -64,23 +64,28 @@ def forward(
     ----------
     X : ndarray of shape (n_samples, n_features)
         Inputs, as the network saw them in training.
-    coefs : sequence of ndarray of shape (n_in, n_out), float32
-        Weights, a matrix a layer.
-    intercepts : sequence of ndarray of shape (n_out,), float32
-        Biases, a vector a layer.
+    coefs : sequence of ndarray of shape (n_in, n_out) or (n_networks, n_in, n_out), float32
+        Weights, an array a layer.
+    intercepts : sequence of ndarray of shape (n_out,) or (n_networks, n_out), float32
+        Biases, an array a layer.
     activation : str
         Key of `ACTIVATIONS`, for every layer but the last.
 
     Returns
     -------
     ndarray of shape (n_samples, n_outputs), float32
+        The mean over the networks.
     """
     act = ACTIVATIONS[activation]
+    coefs = [coef.reshape(-1, *coef.shape[-2:]) for coef in coefs]
+    intercepts = [b.reshape(-1, 1, b.shape[-1]) for b in intercepts]
     # The few outputs are summed row by row: a product this narrow depends on its neighbours again.
-    output_coef = np.ascontiguousarray(coefs[-1].T)
-    out = np.empty((len(X), len(output_coef)), dtype=np.float32)
+    output_coefs = np.ascontiguousarray(coefs[-1].transpose(2, 0, 1))[:, :, np.newaxis] / len(
+        coefs[-1]
+    )
+    out = np.empty((len(X), len(output_coefs)), dtype=np.float32)
     inputs = np.zeros((BLOCK_ROWS, X.shape[1]), dtype=np.float32)
-    layers = [np.empty((BLOCK_ROWS, len(b)), dtype=np.float32) for b in intercepts[:-1]]
+    layers = [np.empty((len(b), BLOCK_ROWS, b.shape[-1]), np.float32) for b in intercepts[:-1]]
     for start in range(0, len(X), BLOCK_ROWS):
         n_rows = min(BLOCK_ROWS, len(X) - start)
         inputs[:n_rows] = X[start : start + n_rows]
@@ -89,7 +94,8 @@ def forward(
             np.matmul(hidden, coef, out=layer)
             layer += intercept
             hidden = act(layer)
-        for k, coef in enumerate(output_coef):
-            out[start : start + n_rows, k] = (hidden[:n_rows] * coef).sum(axis=1)
-    out += intercepts[-1]
+        for k, coef in enumerate(output_coefs):
+            products = hidden[:, :n_rows] * coef
+            out[start : start + n_rows, k] = products.sum(axis=2).sum(axis=0)
+    out += intercepts[-1].mean(axis=(0, 1))
     return out

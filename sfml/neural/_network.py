@@ -6,7 +6,7 @@ Importing this module imports TensorFlow.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -21,6 +21,22 @@ from sfml.neural._trainer import InMemorySequential
 MAX_IDLE = 8
 
 
+# The share of the steps in which "one_cycle" warms up.
+WARM_UP = 0.05
+
+
+def one_cycle(progress: np.ndarray) -> np.ndarray:
+    """Factor on the learning rate: up in a line, then down along a cosine to nothing."""
+    down = 0.5 * (1 + np.cos(np.pi * (progress - WARM_UP) / (1 - WARM_UP)))
+    return np.where(progress < WARM_UP, progress / WARM_UP, down)
+
+
+SCHEDULES: dict[str, Callable[[np.ndarray], np.ndarray] | None] = {
+    "constant": None,
+    "one_cycle": one_cycle,
+}
+
+
 class NetworkSpec(NamedTuple):
     """All that a network's compiled program depends on, apart from the number of rows."""
 
@@ -30,6 +46,7 @@ class NetworkSpec(NamedTuple):
     activation: Any
     loss: Any
     optimizer: Any
+    weight_decay: float | None = None
 
     def is_plain(self) -> bool:
         """Whether equal specs mean equal networks: names do, objects with a state do not."""
@@ -76,6 +93,7 @@ def build(spec: NetworkSpec) -> InMemorySequential:
         loss=spec.loss,
         optimizer=_own_copy(spec.optimizer),
         verbose=0,
+        **({} if spec.weight_decay is None else {"optimizer__weight_decay": spec.weight_decay}),
     )
     # SciKeras reads no more than shapes and types from these rows.
     example = np.zeros((2, spec.n_inputs), np.float32), np.zeros((2, spec.n_outputs), np.float32)
@@ -100,6 +118,8 @@ def _layers(spec: NetworkSpec, compile_kwargs: dict[str, Any]) -> InMemorySequen
     output = keras.layers.Dense(spec.n_outputs, kernel_initializer="zeros")
     model = InMemorySequential([keras.layers.Input((spec.n_inputs,)), *dense, output])
     model.compile(**compile_kwargs)
+    if spec.weight_decay is not None:
+        model.optimizer.exclude_from_weight_decay(var_names=["bias"])
     return model
 
 
@@ -108,6 +128,7 @@ def initialise(
     *,
     kernel_initializer: Any,
     learning_rate: float | None,
+    schedule: str,
     rng: np.random.Generator,
 ) -> None:
     """Give a network fresh weights and a fresh optimizer, all randomness drawn from `rng`.
@@ -123,15 +144,19 @@ def initialise(
         variable.assign(value)
     if learning_rate is not None:
         model.optimizer.learning_rate = learning_rate
+    model.schedule = SCHEDULES[schedule]
     model.shuffle_rng = rng
 
 
 def _seeded(initializer: Any, seed: int) -> keras.initializers.Initializer:
-    initializer = keras.initializers.get(initializer)
+    if isinstance(initializer, str):
+        try:
+            # Made without a seed, it would draw one from Python's global generator.
+            return keras.initializers.get({"class_name": initializer, "config": {"seed": seed}})
+        except TypeError:  # nothing random in it, such as "zeros"
+            return keras.initializers.get(initializer)
     config = initializer.get_config()
-    return (
-        type(initializer).from_config({**config, "seed": seed}) if "seed" in config else initializer
-    )
+    return type(initializer).from_config({**config, "seed": seed} if "seed" in config else config)
 
 
 def train(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -25,9 +26,13 @@ class InMemorySequential(keras.Sequential):
     ----------
     shuffle_rng : numpy.random.Generator
         Source of the epochs' permutations; set it before `fit` for reproducible training.
+    schedule : callable or None
+        Factor on the learning rate as a function of the share of training done, an array from
+        0 to 1 with one entry a step. Callbacks see and set the rate before the factor.
     """
 
     shuffle_rng: np.random.Generator
+    schedule: Callable[[np.ndarray], np.ndarray] | None = None
 
     def fit(
         self,
@@ -78,7 +83,8 @@ class InMemorySequential(keras.Sequential):
         for epoch in range(initial_epoch, epochs):
             callbacks.on_epoch_begin(epoch)
             batches = self._draw_batches(n_samples, n_steps, batch_size, shuffle)
-            logs = self._run_epoch(batches, data, validation, callbacks)
+            progress = (epoch + np.arange(n_steps) / n_steps) / epochs
+            logs = self._run_epoch(batches, progress, data, validation, callbacks)
             callbacks.on_epoch_end(epoch, logs)
             if self.stop_training:
                 break
@@ -116,12 +122,18 @@ class InMemorySequential(keras.Sequential):
         return tf.constant(rows)
 
     def _run_epoch(
-        self, batches: tf.Tensor, data: Any, validation: Any, callbacks: Any
+        self, batches: tf.Tensor, progress: np.ndarray, data: Any, validation: Any, callbacks: Any
     ) -> dict[str, float]:
         # Keras's own callbacks that have batch hooks use them to look at the loss or to count.
-        last = len(data[-1]) - 1
+        last = len(progress) - 1
         callbacks.on_train_batch_begin(last)
-        loss, val_loss = self._compiled_epoch()(batches, data, validation)
+        rates = None
+        if self.schedule is not None:
+            rate = self.optimizer.learning_rate.numpy()
+            rates = tf.constant(rate * self.schedule(progress), dtype=tf.float32)
+        loss, val_loss = self._compiled_epoch()(batches, rates, data, validation)
+        if rates is not None:
+            self.optimizer.learning_rate = rate
         logs = {"loss": float(loss)}
         callbacks.on_train_batch_end(last, logs)
         if validation is not None:
@@ -141,7 +153,9 @@ class InMemorySequential(keras.Sequential):
         super().compile(*args, **kwargs)
         self._epoch_function = None
 
-    def _epoch(self, batches: tf.Tensor, data: Any, validation: Any) -> tuple[tf.Tensor, tf.Tensor]:
+    def _epoch(
+        self, batches: tf.Tensor, rates: tf.Tensor | None, data: Any, validation: Any
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         x, y, weights, shares = data
         n_steps = shares.shape[0]
         batch_size = weights.shape[0] // n_steps
@@ -150,6 +164,8 @@ class InMemorySequential(keras.Sequential):
 
         def step(i: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             rows = [_slice_rows(a, i * batch_size, batch_size) for a in (x, y, weights)]
+            if rates is not None:
+                self.optimizer.learning_rate = rates[i]
             return i + 1, total + shares[i] * self._learn(*rows)
 
         _, loss = tf.while_loop(lambda i, _: i < n_steps, step, (tf.constant(0), tf.constant(0.0)))

@@ -18,6 +18,8 @@ from sfml.neural._forward import ACTIVATIONS, forward
 if TYPE_CHECKING:
     import keras
 
+SCHEDULES = ("constant", "one_cycle")
+
 
 class KerasMLPRegressor(RegressorMixin, BaseEstimator):
     """A multilayer perceptron trained by Keras and kept as NumPy arrays.
@@ -40,7 +42,13 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
     optimizer : str or keras.optimizers.Optimizer, default="adam"
         A copy of an optimizer object is used, with its own learning rate.
     learning_rate : float, default=0.001
-        Learning rate of an optimizer given by name.
+        Learning rate of an optimizer given by name; with a schedule, the highest.
+    schedule : {"constant", "one_cycle"}, default="constant"
+        "one_cycle" raises the learning rate in a line over the first 5 % of the steps and lowers
+        it to nothing along a cosine over the others, whatever number of epochs is asked for.
+    weight_decay : float or None, default=None
+        Decoupled weight decay (Loshchilov & Hutter 2019) of an optimizer given by name; biases
+        do not decay.
     batch_size : int, default=256
         Rows a step.
     epochs : int, default=5000
@@ -51,6 +59,16 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
     validation_fraction : float, default=0.2
         Share of the rows set aside, at random, for the validation loss. With 0, early stopping
         watches the training loss.
+    offset_feature : int or None, default=None
+        Column of X that is added to the network's output as it is, instead of being one of its
+        inputs: with a luminosity in dex there, the network learns the logarithm of the ratio of
+        each target to it.
+    scale_target : bool, default=False
+        Train on targets (less the offset) of zero mean and unit variance. `history_` is then in
+        these units; predictions are not.
+    n_networks : int, default=1
+        Networks to train, which differ in their first weights and in the order of rows; the
+        prediction is their mean.
     callbacks : sequence of keras.callbacks.Callback, or of their classes, default=None
         Further callbacks for training, as `keras.Model.fit` takes them. They are kept as they
         are: a fitted model that holds Keras objects needs Keras to be unpickled.
@@ -62,15 +80,15 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
     Attributes
     ----------
     coefs_ : list of ndarray of shape (n_in, n_out), float32
-        Weights, a matrix a layer.
+        Weights, a matrix a layer; of shape (n_networks, n_in, n_out) for several networks.
     intercepts_ : list of ndarray of shape (n_out,), float32
-        Biases, a vector a layer.
+        Biases, a vector a layer; of shape (n_networks, n_out) for several networks.
     history_ : DataFrame, indexed by epoch from 1
-        Columns `loss` and, with validation rows, `val_loss`.
+        Columns `loss` and, with validation rows, `val_loss`; their means for several networks.
     n_epochs_ : int
-        Epochs trained.
+        Epochs trained (by the network that took most).
     best_epoch_ : int
-        Epoch of the weights that were kept.
+        Epoch of the weights that were kept (for several networks, of the best mean loss).
     n_train_, n_validation_ : int
         Rows learnt from, and rows held aside for the validation loss.
     n_outputs_ : int
@@ -113,10 +131,15 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
         loss: str | Callable[..., Any] = "mean_absolute_error",
         optimizer: str | keras.optimizers.Optimizer = "adam",
         learning_rate: float = 0.001,
+        schedule: str = "constant",
+        weight_decay: float | None = None,
         batch_size: int = 256,
         epochs: int = 5000,
         patience: int | None = 300,
         validation_fraction: float = 0.2,
+        offset_feature: int | None = None,
+        scale_target: bool = False,
+        n_networks: int = 1,
         callbacks: Sequence[Any] | None = None,
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
@@ -127,10 +150,15 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
         self.loss = loss
         self.optimizer = optimizer
         self.learning_rate = learning_rate
+        self.schedule = schedule
+        self.weight_decay = weight_decay
         self.batch_size = batch_size
         self.epochs = epochs
         self.patience = patience
         self.validation_fraction = validation_fraction
+        self.offset_feature = offset_feature
+        self.scale_target = scale_target
+        self.n_networks = n_networks
         self.callbacks = callbacks
         self.random_state = random_state
         self.verbose = verbose
@@ -160,8 +188,17 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
         rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31 - 1))
         training, validation = self._split(len(X), rng)
         self.n_train_, self.n_validation_ = len(training), len(validation)
-        held_aside = (X[validation], y[validation]) if len(validation) else None
-        self._train((X[training], y[training]), held_aside, rng)
+        inputs, offset = self._split_offset(X)
+        y = y - offset
+        mean, scale = self._target_scale(y[training])
+        y = (y - mean) / scale
+        held_aside = (inputs[validation], y[validation]) if len(validation) else None
+        trained = [
+            self._train_one((inputs[training], y[training]), held_aside, rng)
+            for _ in range(self.n_networks)
+        ]
+        self._keep_history([history for _, history in trained])
+        self._keep_weights([weights for weights, _ in trained], mean, scale)
         return self
 
     def predict(self, X: Any) -> np.ndarray:
@@ -181,17 +218,30 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
         X = validate_data(
             self, X, reset=False, dtype=(np.float64, np.float32), ensure_min_samples=0
         )
-        out = forward(X, self.coefs_, self.intercepts_, self.activation).astype(np.float64)
+        inputs, offset = self._split_offset(X)
+        out = forward(inputs, self.coefs_, self.intercepts_, self.activation) + offset
         return out.ravel() if self._y_ndim == 1 else out
 
     def to_keras(self) -> keras.Model:
         """Rebuild the network in Keras, compiled and with its trained weights.
 
+        An offset is no part of it: its inputs are the columns of X but `offset_feature`, and that
+        column is to be added to its output.
+
         Returns
         -------
         keras.Model
+
+        Raises
+        ------
+        ValueError
+            If there are several networks.
         """
         check_is_fitted(self)
+        if self.n_networks > 1:
+            raise ValueError(
+                f"to_keras rebuilds one network; this regressor has {self.n_networks}."
+            )
         model = _backend.load("_network").build(self._spec())
         model.set_weights(
             [a for pair in zip(self.coefs_, self.intercepts_, strict=True) for a in pair]
@@ -200,21 +250,31 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
 
     def _check_params(self) -> None:
         sizes = self.hidden_layer_sizes
-        if isinstance(sizes, str | Integral) or not all(_is_count(size) for size in sizes):
+        if isinstance(sizes, str) or not np.iterable(sizes) or not all(map(_is_count, sizes)):
             raise ValueError(
                 "hidden_layer_sizes must be a sequence of positive integers, such as "
                 f"(44, 66, 66); got {sizes!r}."
             )
-        if self.activation not in ACTIVATIONS:
+        if not isinstance(self.activation, str) or self.activation not in ACTIVATIONS:
             raise ValueError(
                 f"activation must be one of {', '.join(ACTIVATIONS)}; got {self.activation!r}."
             )
-        for name in ("batch_size", "epochs", "patience"):
+        if self.schedule not in SCHEDULES:
+            raise ValueError(
+                f"schedule must be one of {', '.join(SCHEDULES)}; got {self.schedule!r}."
+            )
+        for name in ("batch_size", "epochs", "patience", "n_networks"):
             value = getattr(self, name)
             if not (_is_count(value) or (name == "patience" and value is None)):
                 raise ValueError(f"{name} must be a positive integer; got {value!r}.")
-        if not (isinstance(self.learning_rate, Real) and self.learning_rate > 0):
-            raise ValueError(f"learning_rate must be positive; got {self.learning_rate!r}.")
+        if self.weight_decay is not None and not (
+            isinstance(self.weight_decay, Real) and self.weight_decay >= 0
+        ):
+            raise ValueError(f"weight_decay must be None or >= 0; got {self.weight_decay!r}.")
+        if not (isinstance(self.learning_rate, Real) and 0 < self.learning_rate < np.inf):
+            raise ValueError(
+                f"learning_rate must be positive and finite; got {self.learning_rate!r}."
+            )
         if not (isinstance(self.validation_fraction, Real) and 0 <= self.validation_fraction < 1):
             raise ValueError(
                 f"validation_fraction must lie in [0, 1); got {self.validation_fraction!r}."
@@ -225,8 +285,11 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
             self, X, y, dtype=np.float32, multi_output=True, y_numeric=True, ensure_min_samples=2
         )
         self._y_ndim = y.ndim
-        y = y.reshape(len(y), -1).astype(np.float32)
+        y = y.reshape(len(y), -1).astype(np.float64)
         self.n_outputs_ = y.shape[1]
+        offset = self.offset_feature
+        if offset is not None and not -X.shape[1] <= offset < X.shape[1]:
+            raise ValueError(f"offset_feature={offset} is no column of X, which has {X.shape[1]}.")
         return X, y
 
     def _split(self, n_samples: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -237,16 +300,35 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
             n_validation = min(max(n_validation, 1), n_samples - 1)
         return rows[n_validation:], rows[:n_validation]
 
-    def _train(self, training: Any, validation: Any, rng: np.random.Generator) -> None:
+    def _split_offset(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Separate the inputs of the network from what is added to its output."""
+        if self.offset_feature is None:
+            return X, np.zeros(1)
+        offset = X[:, [self.offset_feature]].astype(np.float64)
+        return np.delete(X, self.offset_feature, axis=1), offset
+
+    def _target_scale(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        n_outputs = y.shape[1]
+        if not self.scale_target:
+            return np.zeros(n_outputs), np.ones(n_outputs)
+        scale = y.std(axis=0)
+        scale[scale == 0] = 1
+        return y.mean(axis=0), scale
+
+    def _train_one(
+        self, training: Any, validation: Any, rng: np.random.Generator
+    ) -> tuple[list[np.ndarray], pd.DataFrame]:
+        """Train one network; return its weights and its losses."""
         network = _backend.load("_network")
         with network.borrow(self._spec()) as model:
             network.initialise(
                 model,
                 kernel_initializer=self.kernel_initializer,
                 learning_rate=self.learning_rate if isinstance(self.optimizer, str) else None,
+                schedule=self.schedule,
                 rng=rng,
             )
-            history = network.train(
+            losses = network.train(
                 model,
                 training,
                 validation,
@@ -257,31 +339,43 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
                 verbose=self.verbose,
             )
             weights = model.get_weights()
-        self._keep(weights, history)
-
-    def _keep(self, weights: list[np.ndarray], history: dict[str, list[float]]) -> None:
-        epochs = pd.RangeIndex(1, len(history["loss"]) + 1, name="epoch")
-        self.history_ = pd.DataFrame(history, index=epochs)
-        if not np.isfinite(self.history_["loss"].iloc[-1]):
+        history = pd.DataFrame(losses)
+        history.index = pd.RangeIndex(1, len(history) + 1, name="epoch")
+        if not all(np.isfinite(w).all() for w in weights):
             raise ValueError(
-                f"The training loss became {self.history_['loss'].iloc[-1]} in epoch {epochs[-1]}: "
-                "standardise the inputs (StandardScaler), or lower learning_rate "
+                f"The training loss became {history['loss'].iloc[-1]} in epoch {len(history)}, or "
+                "the weights did: standardise the inputs (StandardScaler), or lower learning_rate "
                 f"(now {self.learning_rate})."
             )
-        self.coefs_, self.intercepts_ = weights[::2], weights[1::2]
-        self.n_epochs_ = len(epochs)
-        watched = np.asarray(history.get("val_loss", history["loss"]))
+        return weights, history
+
+    def _keep_history(self, histories: list[pd.DataFrame]) -> None:
+        self.history_ = pd.concat(histories).groupby(level="epoch").mean()
+        self.n_epochs_ = len(self.history_)
+        watched = self.history_.iloc[:, -1].to_numpy()  # the validation loss, if there is one
         self.best_epoch_ = self.n_epochs_ if self.patience is None else int(watched.argmin()) + 1
+
+    def _keep_weights(
+        self, weights: list[list[np.ndarray]], mean: np.ndarray, scale: np.ndarray
+    ) -> None:
+        """Keep arrays alone; the output layer does the scaling back to the targets."""
+        layers = (
+            weights[0] if len(weights) == 1 else [np.stack(w) for w in zip(*weights, strict=True)]
+        )
+        self.coefs_, self.intercepts_ = list(layers[::2]), list(layers[1::2])
+        self.coefs_[-1] = (self.coefs_[-1] * scale).astype(np.float32)
+        self.intercepts_[-1] = (self.intercepts_[-1] * scale + mean).astype(np.float32)
 
     def _spec(self) -> Any:
         """Describe the network to `_network`."""
         return _backend.load("_network").NetworkSpec(
-            n_inputs=self.n_features_in_,
+            n_inputs=self.n_features_in_ - (self.offset_feature is not None),
             n_outputs=self.n_outputs_,
             hidden_layer_sizes=tuple(int(size) for size in self.hidden_layer_sizes),
             activation=self.activation,
             loss=self.loss,
             optimizer=self.optimizer,
+            weight_decay=self.weight_decay if isinstance(self.optimizer, str) else None,
         )
 
     def __sklearn_tags__(self) -> Any:

@@ -1,0 +1,335 @@
+"""The command line, the demo, and the README's quick start."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import tomllib
+from itertools import chain
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+
+import sfml
+from sfml.cli import _demo, main
+from sfml.cli._figures import Galaxies, PaperFigures
+from sfml.cli._output import FolderTakenError, OutputFolder
+from sfml.cli._scores import PAPER_TABLE_3, compare_with_paper
+
+ROOT = Path(__file__).resolve().parents[1]
+FIGURES = {
+    *("fig01_redshift.png", "fig02_stellar_mass.png", "fig03_low_snr.png", "fig04_targets.png"),
+    "fig06_07_standardising.png",
+    *(f"fig{i:02d}_predicted_{target}.png" for i, target in enumerate(sfml.TARGETS, start=8)),
+    *(f"fig{i:02d}_learning_{target}.png" for i, target in enumerate(sfml.TARGETS, start=11)),
+}
+TABLES = {"funnel.csv", "scores.csv", "pipeline.joblib"}
+
+
+@pytest.fixture
+def in_folder(tmp_path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(*arguments: str) -> int:
+    return main(["demo", "--n-galaxies", "400", *arguments])
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+class TestDemo:
+    @pytest.fixture(scope="class")
+    @classmethod
+    def done(cls, tmp_path_factory):
+        """Folder and output of one small demo."""
+        folder = tmp_path_factory.mktemp("demo") / "results"
+        program = (
+            "from sfml.cli import _demo, main\n"
+            "_demo.QUICK_EPOCHS = dict.fromkeys(_demo.QUICK_EPOCHS, 2)\n"
+            f"raise SystemExit(main(['demo', '--n-galaxies', '400', '--output', {str(folder)!r}]))"
+        )
+        ended = subprocess.run(
+            [sys.executable, "-c", program],
+            capture_output=True,
+            text=True,
+            timeout=300,
+            encoding="utf-8",
+        )
+        assert ended.returncode == 0, ended.stderr
+        return folder, ended.stdout
+
+    def test_it_leaves_every_figure_and_table(self, done):
+        folder, _ = done
+        assert names(folder) == FIGURES | TABLES
+        assert all((folder / name).read_bytes().startswith(b"\x89PNG") for name in FIGURES)
+
+    def test_it_says_that_the_schedule_is_quick(self, done):
+        assert "Quick schedule: 2/2/2 epochs instead of the paper's 5000/1500/1700" in done[1]
+
+    def test_it_names_all_files(self, done):
+        folder, said = done
+        assert all(str(folder / name) in said for name in FIGURES | TABLES)
+
+    def test_the_funnel_is_that_of_the_survey(self, done):
+        X, y = sfml.make_mock_survey(400, random_state=0, return_X_y=True)
+        funnel = pd.read_csv(done[0] / "funnel.csv", index_col="name")
+        X_selected, _ = sfml.GamaSampleSelector().select(X, y)
+        assert funnel["left"].iloc[-1] == len(X_selected)
+        assert funnel.loc["redshift", "rejected_alone"] == np.sum(X["Z"] > 0.5)
+
+    def test_the_scores_are_of_galaxies_not_trained_on(self, done):
+        scores = pd.read_csv(done[0] / "scores.csv", index_col=["target", "metric"])
+        funnel = pd.read_csv(done[0] / "funnel.csv", index_col="name")
+        n_test = scores.loc[("sfr", "number of galaxies"), "networks"]
+        n_trained = joblib.load(done[0] / "pipeline.joblib")["regress"].n_train_["sfr"]
+        assert n_test == np.ceil(0.2 * funnel["left"].iloc[-1])
+        assert n_test + n_trained == funnel["left"].iloc[-1]
+
+    def test_a_forest_is_better_than_two_epochs(self, done):
+        errors = pd.read_csv(done[0] / "scores.csv", index_col=["target", "metric"])
+        errors = errors.xs("root mean square error", level="metric")
+        assert (errors["random_forest"] < errors["networks"]).all()
+
+    def test_its_last_lines_are_python_that_runs(self, done):
+        lines = done[1].split("Use the pipeline in Python:\n")[1].strip().splitlines()
+        assert len(lines) == 2
+        imports, load = (line.strip() for line in lines)
+        space: dict = {}
+        exec(f"{imports}\npredicted = {load}", space)
+        assert space["predicted"].shape == (500, 3)
+        assert np.isfinite(space["predicted"]).any()
+
+
+def test_a_second_demo_takes_a_fresh_folder(in_folder, monkeypatch, capsys):
+    monkeypatch.setattr(
+        _demo.Demo, "_run_steps", lambda self, output: output.write("a", Path.touch)
+    )
+    assert [run(), run(), run()] == [0, 0, 0]
+    assert names(in_folder) == {"sfml-demo", "sfml-demo-2", "sfml-demo-3"}
+    assert "the folder sfml-demo-3" in capsys.readouterr().out
+
+
+def test_a_folder_asked_for_is_not_overwritten(in_folder, capsys):
+    (in_folder / "mine").mkdir()
+    (in_folder / "mine" / "scores.csv").write_text("precious")
+    with pytest.raises(SystemExit) as ended:
+        run("--output", "mine")
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert all(word in said for word in ("the folder mine", "--output", "--overwrite"))
+    assert (in_folder / "mine" / "scores.csv").read_text() == "precious"
+
+
+def test_overwrite_replaces_results_and_nothing_else(in_folder, monkeypatch):
+    monkeypatch.setattr(
+        _demo.Demo,
+        "_run_steps",
+        lambda self, output: output.write("scores.csv", lambda path: path.write_text("new")),
+    )
+    (in_folder / "sfml-demo").mkdir()
+    for name in ("scores.csv", "notes.txt"):
+        (in_folder / "sfml-demo" / name).write_text("old")
+    assert run("--overwrite") == 0
+    assert names(in_folder) == {"sfml-demo"}
+    assert (in_folder / "sfml-demo" / "scores.csv").read_text() == "new"
+    assert (in_folder / "sfml-demo" / "notes.txt").read_text() == "old"
+
+
+def test_without_matplotlib_figures_are_left_out(tmp_path, galaxies, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    some = Galaxies(*galaxies)
+    pipeline = sfml.make_star_formation_pipeline("surana2020")
+    figures = PaperFigures(pipeline, survey=some, train=some, test=some, truth="mock label")
+    demo = _demo.Demo(n_galaxies=400, seed=0, full=False)
+    demo._draw(figures, OutputFolder.open(tmp_path))
+    assert not names(tmp_path)
+    said = capsys.readouterr().out
+    assert 'pip install "sfml[plot]"' in said
+    assert all(name.removesuffix(".png") in said for name in FIGURES)
+
+
+def test_full_trains_the_paper_schedule():
+    parameters = _demo.Demo(n_galaxies=400, seed=0, full=True)._training_parameters()
+    epochs = {name: value for name, value in parameters.items() if name.endswith("__epochs")}
+    assert list(epochs.values()) == [5000, 1500, 1700]
+    paper = sfml.make_star_formation_pipeline("surana2020").get_params()
+    assert all(paper[name] == value for name, value in epochs.items())
+
+
+def test_an_interruption_says_what_was_written(in_folder, monkeypatch, capsys):
+    def interrupt(self, method, train):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_demo.Demo, "_train", interrupt)
+    assert run() == 130
+    assert "sfml-demo before the interruption: funnel.csv." in capsys.readouterr().out
+    assert names(in_folder / "sfml-demo") == {"funnel.csv"}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
+def test_ctrl_c_while_training_ends_cleanly(in_folder):
+    demo = subprocess.Popen(
+        [sys.executable, "-m", "sfml", "demo", "--n-galaxies", "400", "--full"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        bufsize=1,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    assert demo.stdout is not None
+    while "In this order" not in demo.stdout.readline():
+        assert demo.poll() is None
+    # Sent again until it ends: a signal that comes while TensorFlow is imported can be lost.
+    said, complained = "", ""
+    for _ in range(20):
+        demo.send_signal(signal.SIGINT)
+        try:
+            said, complained = demo.communicate(timeout=15)
+            break
+        except subprocess.TimeoutExpired:
+            continue
+    assert demo.returncode == 130
+    assert "before the interruption: funnel.csv" in said
+    assert "Traceback" not in complained
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--n-galaxies", "many"], "must be a whole number of at least 300; got 'many'"),
+        (["--n-galaxies", "299"], "must be a whole number of at least 300; got 299"),
+        (["--seed", "-1"], "at least 0 and at most 4294967295; got -1"),
+        (["--sed", "hello", "--quick"], "--quick"),
+    ],
+)
+def test_mistakes_are_explained(arguments, complaint, in_folder, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["demo", *arguments])
+    assert ended.value.code == 2
+    assert complaint in capsys.readouterr().err
+    assert not names(in_folder)
+
+
+def test_an_output_that_cannot_be_made_is_an_error_without_traceback(in_folder, capsys):
+    (in_folder / "file").touch()
+    assert run("--output", "file/folder") == 1
+    assert "sfml: error: " in capsys.readouterr().err
+    with pytest.raises(SystemExit) as ended:
+        run("--output", "file")
+    assert ended.value.code == 2
+    assert "file is not a folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [["sfml"], [sys.executable, "-m", "sfml"]])
+def test_version(command):
+    if command == ["sfml"]:
+        command = [str(Path(sys.executable).with_name("sfml"))]
+        if not Path(command[0]).exists():
+            pytest.skip("the package is not installed beside this Python")
+    said = subprocess.run([*command, "--version"], capture_output=True, text=True, check=True)
+    assert said.stdout == f"sfml {sfml.__version__}\n"
+
+
+def test_help_needs_no_heavy_library():
+    program = (
+        "import sys\nfrom sfml.cli import main\n"
+        "try: main(['demo', '--help'])\n"
+        "finally: assert not {'numpy', 'pandas', 'tensorflow', 'matplotlib'} & set(sys.modules)"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert "--n-galaxies" in said.stdout
+
+
+def test_help_says_the_defaults(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["demo", "--help"])
+    assert ended.value.code == 0
+    assert "default: 20000" in capsys.readouterr().out
+
+
+class TestOutputFolder:
+    def test_a_file_that_fails_leaves_no_trace(self, tmp_path):
+        folder = OutputFolder.open(tmp_path / "new")
+        (folder.path / "a.csv").write_text("old")
+
+        def fail(path: Path) -> None:
+            path.write_text("half")
+            raise OSError("disk full")
+
+        with pytest.raises(OSError, match="disk full"):
+            folder.write("a.csv", fail)
+        assert names(folder.path) == {"a.csv"}
+        assert (folder.path / "a.csv").read_text() == "old"
+        assert folder.written == []
+
+    def test_an_empty_folder_is_used(self, tmp_path):
+        assert OutputFolder.open(tmp_path).path == tmp_path
+        assert OutputFolder.fresh(tmp_path).path == tmp_path
+
+    def test_a_fresh_folder_stands_beside_the_taken_one(self, tmp_path):
+        (tmp_path / "a").touch()
+        assert OutputFolder.fresh(tmp_path / "a").path == tmp_path / "a-2"
+
+    def test_a_taken_folder_is_refused(self, tmp_path):
+        (tmp_path / "a").touch()
+        with pytest.raises(FolderTakenError, match="not empty"):
+            OutputFolder.open(tmp_path)
+        assert OutputFolder.open(tmp_path, overwrite=True).path == tmp_path
+
+
+def test_paper_table_3():
+    """By hand from the paper: sigma and RMSE are close, and differ by the bias alone."""
+    assert PAPER_TABLE_3.loc["error"].tolist() == [0.0577, 0.1643, 0.1143]
+    assert tuple(PAPER_TABLE_3) == sfml.TARGETS
+    assert (PAPER_TABLE_3.loc["root mean square error"] >= PAPER_TABLE_3.loc["error"]).all()
+
+
+def test_tables_are_compared_by_name():
+    first = pd.DataFrame({"sfr": [1.0, 2.0], "stellar_mass": [3.0, 4.0]}, index=["NMAD", "error"])
+    compared = compare_with_paper({"networks": first, "forest": 10 * first.iloc[::-1]})
+    assert compared.index.tolist() == [
+        ("sfr", "NMAD"),
+        ("sfr", "error"),
+        ("stellar_mass", "NMAD"),
+        ("stellar_mass", "error"),
+    ]
+    assert compared["forest"].tolist() == [10, 20, 30, 40]
+    assert compared["paper_on_real_gama"].tolist() == pytest.approx(
+        [np.nan, 0.1643, np.nan, 0.0577], nan_ok=True
+    )
+
+
+def test_readme_quick_start_runs(in_folder):
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (program,) = re.findall(r"```python\n(.*?)```", readme.split("## Quick start")[1], re.DOTALL)[
+        :1
+    ]
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=300
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert "stellar_mass" in ended.stdout
+    assert (in_folder / "model.joblib").exists()
+
+
+def test_every_dependency_has_its_reason():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    reasons = (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8")
+    extras = project["optional-dependencies"]
+    wanted = {
+        re.split(r"[<>=\[]", line)[0] for line in chain(project["dependencies"], *extras.values())
+    }
+    missing = {name for name in (wanted - {"sfml"}) | set(extras) if f"`{name}`" not in reasons}
+    assert not missing

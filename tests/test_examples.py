@@ -1,0 +1,49 @@
+"""The examples run, as a reader would run them, and say what they should."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+
+
+def run_example(name: str, *arguments: str | Path, expect_failure: bool = False) -> str:
+    run = subprocess.run(
+        [sys.executable, "-W", "error::FutureWarning", EXAMPLES / name, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+    )
+    assert (run.returncode != 0) == expect_failure, run.stderr
+    return run.stderr if expect_failure else run.stdout
+
+
+def test_quickstart_writes_where_it_is_told_and_overwrites_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "folder"
+    printed = run_example("quickstart.py", "--quick", "--output", folder)
+    assert "chosen: {'regress__stellar_mass__hidden_layer_sizes'" in printed
+    assert sorted(path.name for path in folder.iterdir()) == ["model.joblib", "predictions.csv"]
+    # 125 of 500 galaxies are held out, and a heading stands above them.
+    assert len((folder / "predictions.csv").read_text().splitlines()) == 126
+
+
+def test_hatlas_example_compares_methods_on_the_same_galaxies(shared_data: Path) -> None:
+    printed = run_example("hatlas_dust_luminosity.py", shared_data / "hatlas_gama.csv", "--quick")
+    # Counted from the file itself: rows without a gap in the 16 bands.
+    assert "on the 2,019 galaxies that all methods predict" in printed
+    assert "Random forest, mean and scatter of the folds: RMSE 0.1" in printed
+
+
+def test_candels_example_scores_three_targets(shared_data: Path) -> None:
+    printed = run_example("candels_magphys.py", shared_data / "candels_magphys.csv", "--quick")
+    assert "6 of 371 galaxies have no labels" in printed
+    assert printed.count("stellar_mass      sfr  dust_luminosity") == 2
+
+
+def test_example_says_which_catalogue_is_absent(tmp_path: Path) -> None:
+    absent = tmp_path / "absent.csv"
+    assert str(absent) in run_example("candels_magphys.py", absent, expect_failure=True)
