@@ -148,7 +148,8 @@ def make_star_formation_pipeline(
     """
     if recipe not in RECIPES:
         raise ValueError(f"recipe must be one of {', '.join(RECIPES)}; got {recipe!r}.")
-    if isinstance(targets, str) or not targets:
+    is_list = isinstance(targets, list | tuple | np.ndarray) and len(targets) > 0
+    if not is_list or not all(isinstance(target, str) for target in targets):
         raise ValueError(
             f"targets must be a sequence of names, such as {TARGETS}; got {targets!r}."
         )

@@ -300,7 +300,7 @@ class GamaSampleSelector(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         _check_finite(values, columns)
         if reset:
             self.bands_: BandSet | None = bands
-            self._fitted_on_names = named
+            self._fitted_on_names: bool = named
             self.n_features_in_ = len(columns)
             self.feature_names_in_ = np.asarray(columns, dtype=object)
         n_bands = len(bands)

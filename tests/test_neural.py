@@ -80,7 +80,7 @@ def test_compiled_epochs_learn_what_keras_learns(data, loss, optimizer):
 def test_every_row_is_seen_once_an_epoch(data):
     model = build()
     model.shuffle_rng = np.random.default_rng(0)
-    first, second = (model._draw_batches(150, 5, 32, True).numpy() for _ in range(2))
+    first, second = (model._draw_order(150, 160, True).numpy() for _ in range(2))
     assert sorted(first[:150]) == list(range(150))
     assert first.tolist() != second.tolist()
 
@@ -155,6 +155,87 @@ def test_an_interrupted_network_is_not_lent_again():
         interrupt()
     with network.borrow(spec) as model:
         assert model is not borrowed[0]
+
+
+def test_training_sets_of_nearly_the_same_size_share_a_program():
+    network = _backend.load("_network")
+    spec = network.NetworkSpec(2, 1, (7,), "relu", "mean_absolute_error", "adam")
+    X = np.ones((3000, 2), np.float32)
+    with network.borrow(spec) as model:
+        for n_samples, n_validation in ((2400, 600), (2399, 601), (2377, 595)):
+            validation = X[:n_validation], X[:n_validation, :1]
+            model.fit(
+                X[:n_samples],
+                X[:n_samples, :1],
+                batch_size=32,
+                validation_data=validation,
+                verbose=0,
+            )
+        assert model._epoch_function.experimental_get_tracing_count() == 1
+
+
+def test_one_cycle_rises_and_falls_with_the_steps(data):
+    network = _backend.load("_network")
+    progress = np.array([0.0, 0.025, 0.05, 0.525, 1.0])
+    np.testing.assert_allclose(network.one_cycle(progress), [0, 0.5, 1, 0.5, 0], atol=1e-12)
+    rates = []
+
+    class Watch(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            rates.append(float(self.model.optimizer.learning_rate.numpy()))
+
+    cycled = small(schedule="one_cycle", callbacks=[Watch()], epochs=3).fit(*data)
+    assert rates == pytest.approx([0.001] * 3)
+    assert not np.array_equal(cycled.coefs_[0], small(epochs=3).fit(*data).coefs_[0])
+
+
+def test_weight_decay_shrinks_weights_and_not_biases(data):
+    X, y = data
+    free = small(epochs=60, patience=None).fit(X, y)
+    decayed = small(epochs=60, patience=None, weight_decay=5.0).fit(X, y)
+    assert np.abs(decayed.coefs_[0]).mean() < 0.9 * np.abs(free.coefs_[0]).mean()
+    heavy = small(epochs=1, learning_rate=1e-3, weight_decay=900.0, kernel_initializer="ones")
+    assert np.abs(heavy.fit(X, y).coefs_[0]).max() < 0.1
+
+
+def test_an_offset_is_added_and_never_an_input(data):
+    X, y = data
+    offset = 1000 * np.random.default_rng(3).normal(size=len(X))
+    plain = small().fit(X, y)
+    shifted = small(offset_feature=1).fit(np.insert(X, 1, offset, axis=1), y + offset)
+    assert shifted.coefs_[0].shape == plain.coefs_[0].shape == (3, 8)
+    np.testing.assert_allclose(
+        shifted.predict(np.insert(X, 1, offset, axis=1)), plain.predict(X) + offset, atol=2e-3
+    )
+    with pytest.raises(ValueError, match="offset_feature=3 is no column of X, which has 3"):
+        small(offset_feature=3).fit(X, y)
+
+
+def test_targets_can_be_scaled_for_training(data):
+    X, y = data
+    Y = np.c_[1e3 * y + 1e5, np.full(len(y), 7.0)]
+    mlp = small(scale_target=True, epochs=100, learning_rate=0.01).fit(X, Y)
+    predicted = mlp.predict(X)
+    assert np.corrcoef(predicted[:, 0], Y[:, 0])[0, 1] > 0.95
+    assert np.abs(predicted[:, 0] - Y[:, 0]).mean() < 0.5 * Y[:, 0].std()
+    np.testing.assert_allclose(predicted[:, 1], 7, atol=1)
+    assert mlp.history_["loss"].iloc[0] < 2
+
+
+def test_several_networks_are_averaged(data):
+    X, y = data
+    three = small(n_networks=3).fit(X, y)
+    assert three.coefs_[0].shape == (3, 3, 8)
+    assert three.intercepts_[-1].shape == (3, 1)
+    alone = [
+        forward(X, [c[k] for c in three.coefs_], [b[k] for b in three.intercepts_], "relu")
+        for k in range(3)
+    ]
+    np.testing.assert_allclose(three.predict(X), np.mean(alone, axis=0).ravel(), rtol=1e-5)
+    assert not np.allclose(alone[0], alone[1])
+    np.testing.assert_array_equal(three.coefs_[0][0], small().fit(X, y).coefs_[0])
+    with pytest.raises(ValueError, match="this regressor has 3"):
+        three.to_keras()
 
 
 def test_weights_start_as_asked(data):
@@ -283,6 +364,10 @@ def test_callbacks_keep_no_model(data):
         ({"batch_size": 2.5}, "batch_size must be a positive integer"),
         ({"patience": -1}, "patience must be a positive integer"),
         ({"learning_rate": 0}, "learning_rate must be positive"),
+        ({"learning_rate": np.inf}, "learning_rate must be positive and finite"),
+        ({"schedule": "cosine"}, "schedule must be one of constant, one_cycle; got 'cosine'"),
+        ({"weight_decay": -1}, "weight_decay must be None or >= 0"),
+        ({"n_networks": 0}, "n_networks must be a positive integer"),
         ({"validation_fraction": 1}, r"validation_fraction must lie in \[0, 1\)"),
     ],
 )

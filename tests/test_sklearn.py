@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from sfml import GAMA, GamaSampleSelector, KerasMLPRegressor, StarFormationRegressor
+from sfml import GAMA, FluxFeatures, GamaSampleSelector, KerasMLPRegressor, StarFormationRegressor
 from sfml.pipeline import StandardScaler
 
 EXPECTED_FAILURES: dict[str, str] = {}
@@ -29,6 +29,7 @@ def small_network() -> KerasMLPRegressor:
 
 ESTIMATORS = [
     GamaSampleSelector("positional", z_range=None, negative="allow", min_bands=0),
+    FluxFeatures("positional"),
     StandardScaler(),
     small_network(),
     StarFormationRegressor(small_network()),

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from scipy.special import erf, expit
+
+from sfml.neural._blas import single_threaded_blas
 
 # BLAS picks its kernels, and with them the order in which it adds up, by the shape of the matrices.
 # Every block has this many rows, the last one filled up, so that a galaxy's prediction does not
@@ -76,14 +80,39 @@ def forward(
     ndarray of shape (n_samples, n_outputs), float32
         The mean over the networks.
     """
-    act = ACTIVATIONS[activation]
     coefs = [coef.reshape(-1, *coef.shape[-2:]) for coef in coefs]
-    intercepts = [b.reshape(-1, 1, b.shape[-1]) for b in intercepts]
+    intercepts = [intercept.reshape(-1, 1, intercept.shape[-1]) for intercept in intercepts]
+    out = np.empty((len(X), coefs[-1].shape[-1]), dtype=np.float32)
+    with single_threaded_blas() as n_threads:
+        n_threads = max(1, min(n_threads, len(X) // BLOCK_ROWS))
+        if n_threads == 1:
+            _forward_blocks(X, coefs, intercepts, activation, out)
+            return out
+        with ThreadPoolExecutor(n_threads) as pool:
+            # Shares of whole blocks; a thread more than its share is never needed.
+            n_blocks = -(-len(X) // BLOCK_ROWS)
+            bounds = BLOCK_ROWS * np.linspace(0, n_blocks, n_threads + 1).astype(int)
+            shares = [slice(a, b) for a, b in itertools.pairwise(bounds)]
+            jobs = [
+                pool.submit(_forward_blocks, X[share], coefs, intercepts, activation, out[share])
+                for share in shares
+            ]
+            for job in jobs:
+                job.result()
+    return out
+
+
+def _forward_blocks(
+    X: np.ndarray,
+    coefs: Sequence[np.ndarray],
+    intercepts: Sequence[np.ndarray],
+    activation: str,
+    out: np.ndarray,
+) -> None:
+    """Run the networks block by block, into `out`."""
+    act = ACTIVATIONS[activation]
     # The few outputs are summed row by row: a product this narrow depends on its neighbours again.
-    output_coefs = np.ascontiguousarray(coefs[-1].transpose(2, 0, 1))[:, :, np.newaxis] / len(
-        coefs[-1]
-    )
-    out = np.empty((len(X), len(output_coefs)), dtype=np.float32)
+    output_coefs = np.ascontiguousarray(coefs[-1].transpose(2, 0, 1))[:, :, np.newaxis]
     inputs = np.zeros((BLOCK_ROWS, X.shape[1]), dtype=np.float32)
     layers = [np.empty((len(b), BLOCK_ROWS, b.shape[-1]), np.float32) for b in intercepts[:-1]]
     for start in range(0, len(X), BLOCK_ROWS):
@@ -96,6 +125,5 @@ def forward(
             hidden = act(layer)
         for k, coef in enumerate(output_coefs):
             products = hidden[:, :n_rows] * coef
-            out[start : start + n_rows, k] = products.sum(axis=2).sum(axis=0)
+            out[start : start + n_rows, k] = products.sum(axis=2).mean(axis=0)
     out += intercepts[-1].mean(axis=(0, 1))
-    return out

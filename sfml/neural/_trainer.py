@@ -4,13 +4,33 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 _BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_train_batch_begin", "on_train_batch_end")
+
+
+# A batch is learnt in so many parts, if it has at least so many rows.
+PARTS = 2
+SMALLEST_SPLIT = 128
+
+
+# Batches of fewer rows than asked for are made of whole multiples of this.
+SMALLEST_BATCH = 64
+VALIDATION_BATCH = 256
+
+
+class Batches(NamedTuple):
+    """Rows in batches, filled up so that data of nearly the same size have the same shapes."""
+
+    x: tf.Tensor  # (n_batches * batch_size, n_inputs)
+    y: tf.Tensor  # (n_batches * batch_size, n_outputs)
+    weights: tf.Tensor  # (n_batches * batch_size,), by place in the epoch
+    shares: tf.Tensor  # (n_batches,), each batch's share of the rows
+    n_steps: tf.Tensor  # batches that have any
 
 
 class InMemorySequential(keras.Sequential):
@@ -61,11 +81,13 @@ class InMemorySequential(keras.Sequential):
                 initial_epoch=initial_epoch,
                 **other,
             )
-        n_samples = len(x)
-        batch_size = min(batch_size or 32, n_samples)
-        n_steps = -(-n_samples // batch_size)
-        data = (*_as_tensors((x, y)), *_batch_weights(n_samples, batch_size))
-        validation = None if validation_data is None else _as_tensors(validation_data)
+        batch_size = min(batch_size or 32, _round_up(len(x), SMALLEST_BATCH))
+        n_steps = -(-len(x) // batch_size)
+        data = _cut_into_batches(x, y, batch_size)
+        validation = None
+        if validation_data is not None:
+            x_val, y_val = validation_data
+            validation = _cut_into_batches(x_val, y_val, VALIDATION_BATCH)
         if not isinstance(callbacks, keras.callbacks.CallbackList):
             callbacks = keras.callbacks.CallbackList(
                 callbacks,
@@ -82,9 +104,9 @@ class InMemorySequential(keras.Sequential):
         logs: dict[str, float] = {}
         for epoch in range(initial_epoch, epochs):
             callbacks.on_epoch_begin(epoch)
-            batches = self._draw_batches(n_samples, n_steps, batch_size, shuffle)
-            progress = (epoch + np.arange(n_steps) / n_steps) / epochs
-            logs = self._run_epoch(batches, progress, data, validation, callbacks)
+            order = self._draw_order(len(x), len(data.x), shuffle)
+            progress = (epoch + np.arange(len(data.shares)) / n_steps) / epochs
+            logs = self._run_epoch(order, progress, data, validation, callbacks)
             callbacks.on_epoch_end(epoch, logs)
             if self.stop_training:
                 break
@@ -96,7 +118,8 @@ class InMemorySequential(keras.Sequential):
     ) -> bool:
         """Whether the compiled epochs can do what was asked of `fit`."""
         arrays = [x, y, *(validation_data or ())]
-        plain = all(isinstance(a, np.ndarray | tf.Tensor) for a in arrays) and len(arrays) in (2, 4)
+        tables = all(isinstance(a, np.ndarray | tf.Tensor) and a.ndim == 2 for a in arrays)
+        plain = tables and len(arrays) in (2, 4)
         wants_batches = [c for c in _as_list(callbacks) if _wants_every_batch(c)]
         if wants_batches:
             warnings.warn(
@@ -112,26 +135,29 @@ class InMemorySequential(keras.Sequential):
             self._compile_metrics._user_metrics or self._compile_metrics._user_weighted_metrics
         )
 
-    def _draw_batches(
-        self, n_samples: int, n_steps: int, batch_size: int, shuffle: bool
-    ) -> tf.Tensor:
-        """Row numbers of an epoch's batches, one after the other; the last one is filled up."""
+    def _draw_order(self, n_samples: int, n_rows: int, shuffle: bool) -> tf.Tensor:
+        """Order of the rows in an epoch's batches, filled up to `n_rows`."""
         rng = getattr(self, "shuffle_rng", None) or np.random.default_rng()
-        rows = np.zeros(n_steps * batch_size, dtype=np.int32)
+        rows = np.zeros(n_rows, dtype=np.int32)
         rows[:n_samples] = rng.permutation(n_samples) if shuffle else np.arange(n_samples)
         return tf.constant(rows)
 
     def _run_epoch(
-        self, batches: tf.Tensor, progress: np.ndarray, data: Any, validation: Any, callbacks: Any
+        self,
+        order: tf.Tensor,
+        progress: np.ndarray,
+        data: Batches,
+        validation: Batches | None,
+        callbacks: Any,
     ) -> dict[str, float]:
         # Keras's own callbacks that have batch hooks use them to look at the loss or to count.
-        last = len(progress) - 1
+        last = int(data.n_steps) - 1
         callbacks.on_train_batch_begin(last)
         rates = None
         if self.schedule is not None:
             rate = self.optimizer.learning_rate.numpy()
             rates = tf.constant(rate * self.schedule(progress), dtype=tf.float32)
-        loss, val_loss = self._compiled_epoch()(batches, rates, data, validation)
+        loss, val_loss = self._compiled_epoch()(order, rates, data, validation)
         if rates is not None:
             self.optimizer.learning_rate = rate
         logs = {"loss": float(loss)}
@@ -154,31 +180,50 @@ class InMemorySequential(keras.Sequential):
         self._epoch_function = None
 
     def _epoch(
-        self, batches: tf.Tensor, rates: tf.Tensor | None, data: Any, validation: Any
+        self,
+        order: tf.Tensor,
+        rates: tf.Tensor | None,
+        data: Batches,
+        validation: Batches | None,
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        x, y, weights, shares = data
-        n_steps = shares.shape[0]
-        batch_size = weights.shape[0] // n_steps
+        batch_size = data.x.shape[0] // data.shares.shape[0]
         # One gather for the epoch and contiguous slices for its batches: fewer small copies.
-        x, y = tf.gather(x, batches), tf.gather(y, batches)
+        x, y = tf.gather(data.x, order), tf.gather(data.y, order)
 
         def step(i: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            rows = [_slice_rows(a, i * batch_size, batch_size) for a in (x, y, weights)]
+            rows = [_slice_rows(a, i * batch_size, batch_size) for a in (x, y, data.weights)]
             if rates is not None:
                 self.optimizer.learning_rate = rates[i]
-            return i + 1, total + shares[i] * self._learn(*rows)
+            return i + 1, total + data.shares[i] * self._learn(*rows)
 
-        _, loss = tf.while_loop(lambda i, _: i < n_steps, step, (tf.constant(0), tf.constant(0.0)))
+        start = (tf.constant(0), tf.constant(0.0))
+        _, loss = tf.while_loop(lambda i, _: i < data.n_steps, step, start)
         if validation is None:
             return loss, tf.constant(np.nan, dtype=tf.float32)
-        x_val, y_val = validation
-        return loss, self.compute_loss(x=x_val, y=y_val, y_pred=self(x_val, training=False))
+        return loss, self._validate(validation)
+
+    def _validate(self, data: Batches) -> tf.Tensor:
+        """Mean loss of all rows: their weights, which are of batches, are made the epoch's."""
+        n_batches = data.shares.shape[0]
+        batch_weights = tf.repeat(data.shares, data.x.shape[0] // n_batches) * n_batches
+        return self.compute_loss(
+            x=data.x,
+            y=data.y,
+            y_pred=self(data.x, training=False),
+            sample_weight=data.weights * batch_weights,
+        )
 
     def _learn(self, x: tf.Tensor, y: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         """One step of the optimizer; returns the batch's mean loss before it."""
+        # Independent parts of a batch keep two cores busy: their operations have no order.
+        n_parts = PARTS if x.shape[0] % PARTS == 0 and x.shape[0] >= SMALLEST_SPLIT else 1
+        parts = zip(*(tf.split(a, n_parts) for a in (x, y, weights)), strict=True)
         with tf.GradientTape() as tape:
-            y_pred = self(x, training=True)
-            loss = self.compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=weights)
+            losses = [
+                self.compute_loss(x=x, y=y, y_pred=self(x, training=True), sample_weight=weights)
+                for x, y, weights in parts
+            ]
+            loss = tf.add_n(losses) / n_parts
         gradients = tape.gradient(loss, [v.value for v in self.trainable_variables])
         self.optimizer.apply(gradients, self.trainable_variables)
         return loss
@@ -200,23 +245,32 @@ def _wants_every_batch(callback: keras.callbacks.Callback) -> bool:
     return not all(hook.__module__.startswith("keras.") for hook in hooks)
 
 
-def _as_tensors(arrays: Any) -> tuple[tf.Tensor, ...]:
-    return tuple(tf.convert_to_tensor(a, dtype=tf.float32) for a in arrays)
+def _cut_into_batches(x: Any, y: Any, batch_size: int) -> Batches:
+    """Fill rows up to whole batches, and batches up to a number that other data share.
 
-
-def _batch_weights(n_samples: int, batch_size: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """Weights by place in the epoch, and each batch's share of the rows.
-
-    The last batch is filled up with rows of weight 0; its real rows weigh more in return, since
-    Keras divides a batch's loss by its length. So every batch has its rows' mean loss.
+    Rows that fill up have no weight. The real rows of the last batch weigh more in return, since
+    Keras divides a batch's loss by its length: so every batch has its rows' mean loss.
     """
+    n_samples = len(x)
     n_steps = -(-n_samples // batch_size)
-    in_last = n_samples - (n_steps - 1) * batch_size
-    weights = np.ones((n_steps, batch_size), dtype=np.float32)
-    weights[-1] = np.where(np.arange(batch_size) < in_last, batch_size / in_last, 0)
-    shares = np.full(n_steps, batch_size / n_samples, dtype=np.float32)
-    shares[-1] = in_last / n_samples
-    return tf.constant(weights.ravel()), tf.constant(shares)
+    # At most a sixteenth more: the folds of a cross-validation then share one program.
+    n_batches = _round_up(n_steps, max(1, n_steps // 16))
+    in_batch = np.clip(n_samples - batch_size * np.arange(n_batches), 0, batch_size)
+    filled = np.arange(batch_size) < in_batch[:, np.newaxis]
+    weights = np.where(filled, batch_size / np.maximum(in_batch, 1)[:, np.newaxis], 0)
+    missing = n_batches * batch_size - n_samples
+    x, y = (np.pad(np.asarray(a, np.float32), [(0, missing), (0, 0)]) for a in (x, y))
+    return Batches(
+        x=tf.constant(x),
+        y=tf.constant(y),
+        weights=tf.constant(weights.ravel(), dtype=tf.float32),
+        shares=tf.constant(in_batch / n_samples, dtype=tf.float32),
+        n_steps=tf.constant(n_steps),
+    )
+
+
+def _round_up(number: int, multiple: int) -> int:
+    return -(-number // multiple) * multiple
 
 
 def _slice_rows(array: tf.Tensor, start: tf.Tensor, size: int) -> tf.Tensor:

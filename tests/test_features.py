@@ -1,0 +1,118 @@
+"""FluxFeatures: what it keeps, what it is blind to, and what stays blank."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from astropy.cosmology import FlatLambdaCDM
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sfml import GAMA, BandSet, FluxFeatures, GamaSampleSelector
+
+BANDS = BandSet(["u", "z", "K"], [0.36, 0.89, 2.15])
+
+
+def galaxy(flux, error=(1e-6, 1e-6, 1e-6), z=0.1):
+    return np.array([[*flux, *error, z]])
+
+
+def by_name(features, X):
+    return dict(zip(features.get_feature_names_out(), features.transform(X)[0], strict=True))
+
+
+def test_outputs_by_hand():
+    X = galaxy([2e-5, 1e-4, 4e-4], [1e-5, 2e-6, 4e-6], z=0.2)
+    out = by_name(FluxFeatures(BANDS).fit(X), X)
+    reference = np.sqrt(1e-4 * 4e-4)  # z and K are the near infrared
+    assert out["log_reference_flux"] == pytest.approx(np.log10(reference))
+    assert out["u_log_error"] == pytest.approx(np.log10(1e-5 / reference))
+    assert out["u_asinh"] == pytest.approx(np.arcsinh(2 / 2) + np.log(1e-5 / reference))
+    distance = FlatLambdaCDM(70, 0.3, Tcmb0=0).luminosity_distance(0.2).value
+    expected = np.log10(reference * distance**2)
+    assert out["log_reference_luminosity"] == pytest.approx(expected, abs=1e-4)
+    assert (out["redshift"], out["log_redshift"]) == pytest.approx((0.2, np.log10(0.2)))
+
+
+def test_bright_fluxes_become_logarithms_and_faint_ones_stay_linear():
+    features = FluxFeatures(BANDS).fit(galaxy([1e-4, 1e-4, 1e-4]))
+    bright = by_name(features, galaxy([1e-3, 1e-4, 1e-4]))["u_asinh"]
+    assert bright == pytest.approx(np.log(10), abs=1e-4)
+    faint = [by_name(features, galaxy([f, 1e-4, 1e-4]))["u_asinh"] for f in (-1e-8, 0, 1e-8)]
+    assert faint[2] - faint[1] == pytest.approx(faint[1] - faint[0], rel=1e-3)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.floats(1e-3, 1e3), st.floats(0.01, 0.5))
+def test_a_brighter_galaxy_differs_in_brightness_alone(factor, z):
+    X = galaxy([-2e-6, 1e-4, 4e-4], z=z)
+    brighter = X * np.r_[np.full(6, factor), 1]
+    features = FluxFeatures(BANDS).fit(X)
+    difference = features.transform(brighter) - features.transform(X)
+    np.testing.assert_allclose(difference[0, :-2], 0, atol=1e-8)
+    np.testing.assert_allclose(difference[0, -2:], np.log10(factor), atol=1e-8)
+
+
+def test_blank_rows_stay_blank_and_others_are_untouched_by_them():
+    X = np.vstack([galaxy([1e-5, 1e-4, 4e-4]), np.full((1, 7), np.nan)])
+    out = FluxFeatures(BANDS).fit_transform(X)
+    assert np.isnan(out).all(axis=1).tolist() == [False, True]
+    np.testing.assert_array_equal(out[:1], FluxFeatures(BANDS).fit(X).transform(X[:1]))
+
+
+def test_a_missing_reference_band_is_left_out_of_the_mean():
+    X = galaxy([1e-5, np.nan, 4e-4], [1e-6, np.nan, 1e-6])
+    out = by_name(FluxFeatures(BANDS).fit(X), X)
+    assert out["log_reference_flux"] == pytest.approx(np.log10(4e-4))
+    assert np.isnan(out["z_asinh"])
+
+
+def test_a_reference_band_below_its_error_counts_as_its_error():
+    X = galaxy([1e-5, -1e-6, 4e-4], [1e-6, 2e-5, 1e-6])
+    out = by_name(FluxFeatures(BANDS).fit(X), X)
+    assert out["log_reference_flux"] == pytest.approx(np.log10(np.sqrt(2e-5 * 4e-4)))
+
+
+def test_no_positive_redshift_is_nan():
+    X = galaxy([1e-5, 1e-4, 4e-4], z=-0.001)
+    out = by_name(FluxFeatures(BANDS).fit(X), X)
+    assert np.isnan([out["log_redshift"], out["log_reference_luminosity"]]).all()
+
+
+def test_without_errors_the_softening_is_learned():
+    X = np.array([[1e-5, 1e-4, 1e-4, 0.1], [3e-5, 1e-4, 1e-4, 0.1], [-1e-5, 1e-4, 1e-4, 0.2]])
+    features = FluxFeatures(BANDS, errors=False).fit(X)
+    np.testing.assert_allclose(features.softening_, [0.02, 0.1, 0.1])
+    assert features.transform(X).shape == (3, 7)
+    np.testing.assert_array_equal(features.transform(X[:1]), features.transform(X)[:1])
+
+
+def test_without_near_infrared_bands_all_are_reference():
+    blue = BandSet(["u", "g"], [0.36, 0.47])
+    X = np.array([[1e-5, 4e-5, 1e-6, 1e-6, 0.1]])
+    out = by_name(FluxFeatures(blue).fit(X), X)
+    assert out["log_reference_flux"] == pytest.approx(np.log10(2e-5))
+
+
+def test_it_follows_the_selector():
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(rng.uniform(1, 2, size=(20, 43)), columns=list(GAMA.columns)).mul(1e-4)
+    X["Z"] = 0.2
+    selector = GamaSampleSelector(keep_errors=True, min_bands=0).set_output(transform="pandas")
+    features = FluxFeatures().set_output(transform="pandas")
+    out = features.fit_transform(selector.fit_transform(X))
+    assert out.shape == (20, 46)
+    assert out.columns[[0, 21, -1]].tolist() == [
+        "FUV_asinh",
+        "FUV_log_error",
+        "log_reference_luminosity",
+    ]
+
+
+def test_no_rows_give_no_rows():
+    X = galaxy([1e-5, 1e-4, 4e-4])
+    assert FluxFeatures(BANDS).fit(X).transform(X[:0]).shape == (0, 10)
+
+
+def test_a_wrong_number_of_columns_is_explained():
+    with pytest.raises(ValueError, match=r"X has 4 columns, but 3 bands with errors=True need 7"):
+        FluxFeatures(BANDS).fit(np.ones((5, 4)))
