@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 
 from sfml import KerasMLPRegressor
-from sfml.families import SURANA2020_NETWORKS
+from sfml.recipes import SURANA2020_NETWORKS
 
 N_GALAXIES, N_FEATURES = 48_931, 22
 N_VALIDATION = round(0.2 * N_GALAXIES)

@@ -16,13 +16,11 @@ from sklearn.utils.validation import (
 )
 
 from sfml.bands import GAMA, BandSet
-from sfml.families import ALL_TARGETS, make_estimator
+from sfml.features import FluxFeatures
+from sfml.recipes import ALL_TARGETS, RECIPES, make_estimator
 from sfml.regressor import StarFormationRegressor
 from sfml.selection import GamaSampleSelector
 from sfml.targets import TARGETS
-
-RECIPES = ("surana2020",)
-"""Recipes that `make_star_formation_pipeline` knows."""
 
 
 class StandardScaler(sklearn.preprocessing.StandardScaler):
@@ -30,7 +28,25 @@ class StandardScaler(sklearn.preprocessing.StandardScaler):
 
     A night without galaxies is a table without rows, and a pipeline should answer it with no
     predictions rather than with an error.
+
+    Parameters
+    ----------
+    keep : tuple of int, default=()
+        Columns left as they are.
+    copy, with_mean, with_std : bool, default=True
+        As in scikit-learn.
     """
+
+    def __init__(
+        self,
+        *,
+        keep: tuple[int, ...] = (),
+        copy: bool = True,
+        with_mean: bool = True,
+        with_std: bool = True,
+    ) -> None:
+        super().__init__(copy=copy, with_mean=with_mean, with_std=with_std)
+        self.keep = keep
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> StandardScaler:
         """Learn means and variances as scikit-learn does.
@@ -49,7 +65,13 @@ class StandardScaler(sklearn.preprocessing.StandardScaler):
         self
         """
         with np.errstate(invalid="ignore"):  # an input that is NaN in every row has no mean
-            return super().fit(X, y, sample_weight)
+            super().fit(X, y, sample_weight)
+        for column in self.keep:
+            if self.mean_ is not None:
+                self.mean_[column] = 0
+            if self.scale_ is not None:
+                self.var_[column] = self.scale_[column] = 1
+        return self
 
     def transform(self, X: Any, copy: bool | None = None) -> Any:
         """Standardise as scikit-learn does; no rows in, no rows out.
@@ -79,7 +101,7 @@ class StandardScaler(sklearn.preprocessing.StandardScaler):
 
 
 def make_star_formation_pipeline(
-    recipe: str = "surana2020",
+    recipe: str = "sfml",
     *,
     bands: BandSet = GAMA,
     targets: Sequence[str] = TARGETS,
@@ -94,14 +116,14 @@ def make_star_formation_pipeline(
 
     Parameters
     ----------
-    recipe : {"surana2020"}, default="surana2020"
-        "surana2020" is the method of Surana et al. (2020) to the letter: fluxes and redshift,
-        standardised, and the networks of its Tables 1 and 2.
+    recipe : {"sfml", "surana2020"}, default="sfml"
+        "sfml" is ours: flux ratios and errors, and a few small networks a target, trained in
+        seconds. "surana2020" is the method of Surana et al. (2020) to the letter: fluxes and
+        redshift, standardised, and the networks of its Tables 1 and 2.
     bands : BandSet, default=GAMA
         The survey's bands and columns.
     targets : sequence of str, default=TARGETS
-        What to predict, in the order of y's columns. A target which the recipe does not know
-        takes the network of the stellar mass.
+        What to predict, in the order of y's columns.
     method : {"mlp", "random_forest", "svr"}, default="mlp"
         Family of the regressors.
     joint : bool, default=False
@@ -118,8 +140,8 @@ def make_star_formation_pipeline(
     Returns
     -------
     Pipeline
-        Steps `select` (`GamaSampleSelector`), `features` ("passthrough"), `scale`
-        (`StandardScaler`) and `regress` (`StarFormationRegressor`).
+        Steps `select` (`GamaSampleSelector`), `features` (`FluxFeatures`; "passthrough" in
+        "surana2020"), `scale` (`StandardScaler`) and `regress` (`StarFormationRegressor`).
 
     Raises
     ------
@@ -129,7 +151,9 @@ def make_star_formation_pipeline(
     Notes
     -----
     Cuts are parameters of the step `select`, and the cut in stellar mass is
-    `regress__target_limits`, set only if the stellar mass is among the targets.
+    `regress__target_limits`, set only if the stellar mass is among the targets. A target which is
+    not one of `TARGETS` takes the network of the stellar mass in recipe "surana2020". Recipe
+    "sfml" needs flux errors; docs/recipe.md tells what its parts buy.
 
     References
     ----------
@@ -141,7 +165,7 @@ def make_star_formation_pipeline(
     >>> import sfml
     >>> X, y = sfml.make_mock_survey(n_galaxies=400, random_state=0, return_X_y=True)
     >>> X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
-    >>> pipe = sfml.make_star_formation_pipeline("surana2020", random_state=0)
+    >>> pipe = sfml.make_star_formation_pipeline(random_state=0)
     >>> pipe = pipe.set_params(**{f"regress__{target}__epochs": 5 for target in sfml.TARGETS})
     >>> pipe.fit(X_train, y_train).predict(X_test).shape
     (100, 3)
@@ -156,7 +180,7 @@ def make_star_formation_pipeline(
     targets = tuple(targets)
     names = (ALL_TARGETS,) if joint else targets
     regressor = StarFormationRegressor(
-        [(name, make_estimator(method, name)) for name in names],
+        [(name, make_estimator(method, name, recipe)) for name in names],
         targets=targets if joint else None,
         joint=joint,
         target_limits={"stellar_mass": (9.0, None)} if "stellar_mass" in targets else None,
@@ -165,11 +189,13 @@ def make_star_formation_pipeline(
         random_state=random_state,
         verbose=verbose,
     )
+    ours = recipe == "sfml"
     return Pipeline(
         [
-            ("select", GamaSampleSelector(bands, targets=targets)),
-            ("features", "passthrough"),
-            ("scale", StandardScaler()),
+            ("select", GamaSampleSelector(bands, keep_errors=ours, targets=targets)),
+            ("features", FluxFeatures(bands) if ours else "passthrough"),
+            # The last feature is a luminosity in dex, which the networks add to their output.
+            ("scale", StandardScaler(keep=(-1,)) if ours else StandardScaler()),
             ("regress", regressor),
         ]
     )

@@ -17,7 +17,7 @@ from sklearn.utils import Bunch, check_consistent_length, check_random_state, ge
 from sklearn.utils.metaestimators import _BaseComposition
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sfml.families import ALL_TARGETS, FAMILIES, make_estimator
+from sfml.recipes import ALL_TARGETS, FAMILIES, make_estimator
 from sfml.targets import TARGETS, check_limits, is_one_column, open_ends, read_targets
 
 
@@ -49,7 +49,8 @@ class StarFormationRegressor(RegressorMixin, _BaseComposition):
         Train on a random sample of at most so many galaxies; `n_train_` reports how many.
         Meant for regressors whose cost grows fast with the sample, such as the SVR.
     n_jobs : int or None, default=None
-        Targets trained at the same time, as in joblib. Results do not depend on it.
+        Targets trained at the same time, as in joblib, in threads unless
+        `joblib.parallel_config` says otherwise. Results do not depend on it.
     random_state : int, RandomState or None, default=None
         Seeds the subsample and every regressor whose own `random_state` is None. A target's
         seed does not depend on which others are trained beside it.
@@ -171,7 +172,7 @@ class StarFormationRegressor(RegressorMixin, _BaseComposition):
         self._one_column = is_one_column(y)
         jobs = self._plan(X, Y)
         self.n_train_ = {job.name: len(job.rows) for job in jobs}
-        self.estimators_ = Parallel(n_jobs=self.n_jobs)(
+        self.estimators_ = Parallel(n_jobs=self.n_jobs, prefer="threads")(
             delayed(_fit_one)(
                 job.name, job.estimator, X[job.rows], job.target[job.rows], self.verbose
             )

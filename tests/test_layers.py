@@ -29,7 +29,7 @@ LAYERS = [
     {"bands", "_tables", "_funnel"},
     {"targets"},
     {"selection", "features", "neural", "metrics", "datasets"},
-    {"families"},
+    {"recipes"},
     {"regressor"},
     {"pipeline"},
     {"uncertainty", "triage", "persistence"},
@@ -42,7 +42,7 @@ LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
 
 # metrics and displays take arrays; a Display's `from_estimator` only calls the estimator given.
 ARRAYS_ONLY = {"metrics", "displays"}
-ESTIMATORS = {"selection", "features", "neural", "families", "regressor", "pipeline"}
+ESTIMATORS = {"selection", "features", "neural", "recipes", "regressor", "pipeline"}
 
 IN_FUNCTIONS_ONLY = {"matplotlib", "astropy", "corner", "tensorflow", "keras", "scikeras"}
 IMPORTS_KERAS = {"sfml.neural._trainer", "sfml.neural._network", "sfml.neural._progress"}

@@ -165,7 +165,7 @@ class TestOptions:
         np.testing.assert_array_equal(by_name, swapped)
 
     def test_the_mass_cut_goes_with_the_mass(self):
-        pipe = sfml.make_star_formation_pipeline(targets=("sfr",))
+        pipe = sfml.make_star_formation_pipeline("surana2020", targets=("sfr",))
         assert pipe["regress"].target_limits is None
 
     def test_a_target_of_ones_own_takes_the_network_of_the_mass(self, galaxies, quick_pipeline):
@@ -174,7 +174,7 @@ class TestOptions:
         targets = ("stellar_mass", "dust_mass")
         mass, dust = (
             estimator
-            for _, estimator in sfml.make_star_formation_pipeline(targets=targets)[
+            for _, estimator in sfml.make_star_formation_pipeline("surana2020", targets=targets)[
                 "regress"
             ].estimators
         )
@@ -221,7 +221,9 @@ class TestOptions:
         assert network.coefs_[-1].shape[1] == 3
         assert pipe["regress"].targets_ == TARGETS
         assert np.isfinite(pipe.score(X, y))
-        largest = sfml.make_star_formation_pipeline(joint=True)["regress"].estimators[0][1]
+        largest = sfml.make_star_formation_pipeline("surana2020", joint=True)["regress"].estimators[
+            0
+        ][1]
         assert largest.hidden_layer_sizes == (66, 110, 220, 110, 66)
 
     def test_random_forest(self, galaxies, quick_pipeline):
@@ -551,7 +553,7 @@ def test_without_a_seed_fits_differ(galaxies, quick_pipeline):
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"recipe": "surana"}, r"recipe must be one of surana2020; got 'surana'"),
+        ({"recipe": "surana"}, r"recipe must be one of sfml, surana2020; got 'surana'"),
         ({"method": "forest"}, r"must be one of mlp, random_forest, svr; got 'forest'"),
         ({"targets": "sfr"}, r"targets must be a sequence of names.*got 'sfr'"),
         ({"targets": ()}, r"targets must be a sequence of names.*got \(\)"),

@@ -15,7 +15,7 @@ from sklearn.preprocessing import PolynomialFeatures
 from sklearn.svm import SVR
 
 from sfml import TARGETS, KerasMLPRegressor, StarFormationRegressor
-from sfml.families import make_estimator
+from sfml.recipes import make_estimator
 
 
 @pytest.fixture

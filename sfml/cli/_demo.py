@@ -17,7 +17,7 @@ import sfml
 from sfml.cli._figures import Galaxies, PaperFigures
 from sfml.cli._output import OutputFolder
 from sfml.cli._scores import compare_with_paper
-from sfml.families import SURANA2020_NETWORKS
+from sfml.recipes import SURANA2020_NETWORKS
 from sfml.selection import GamaSampleSelector, SelectionReport
 
 QUICK_EPOCHS = {"stellar_mass": 1000, "sfr": 400, "dust_luminosity": 400}
