@@ -3,7 +3,7 @@
 Trains recipe "surana2020" in full, once per method, on 80 % of the galaxies (the networks hold a
 fifth of those aside for early stopping: 64-16-20 overall) and scores it on the other 20 %.
 
-    python benchmarks/table3.py CATALOGUE.parquet [--methods mlp random_forest svr]
+    python benchmarks/table3.py CATALOGUE.parquet [--methods mlp random_forest svr] [--recipe sfml]
     python benchmarks/table3.py --quick          # a small mock survey and few epochs
 
 A catalogue needs GAMA's columns: fluxes, errors, Z and the three MagPhys percentile50 columns.
@@ -27,6 +27,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("catalogue", nargs="?", help="Parquet file; default: a mock survey")
     parser.add_argument("--methods", nargs="+", default=["mlp", "random_forest", "svr"])
+    parser.add_argument("--recipe", default="surana2020", help="surana2020 or sfml")
     parser.add_argument("--quick", action="store_true", help="few galaxies and epochs")
     args = parser.parse_args()
     X, y = load(args.catalogue, quick=args.quick)
@@ -35,7 +36,7 @@ def main() -> None:
     X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.2, random_state=0)
     for method in args.methods:
         pipe = sfml.make_star_formation_pipeline(
-            "surana2020", method=method, random_state=0, verbose=1
+            args.recipe, method=method, random_state=0, verbose=1
         )
         if args.quick and method == "mlp":
             pipe.set_params(**{f"regress__{target}__epochs": QUICK_EPOCHS for target in y})

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
-__all__ = ["age", "comoving_volume_element", "luminosity_distance"]
+__all__ = ["age", "comoving_volume_element", "log_distance_factor", "luminosity_distance"]
 
 # The cosmology of GAMA's MagPhys catalogue (Driver et al. 2016, MNRAS 455, 3911).
 _HUBBLE = 70.0  # km/s/Mpc
@@ -30,6 +32,28 @@ def luminosity_distance(redshift: np.ndarray) -> np.ndarray:
     """
     redshift = np.asarray(redshift, dtype=float)
     return (1.0 + redshift) * _comoving_distance(redshift)
+
+
+def log_distance_factor(log_redshift: np.ndarray) -> np.ndarray:
+    """Twice the logarithm of the luminosity distance: from a flux to a luminosity.
+
+    Parameters
+    ----------
+    log_redshift : ndarray of shape (n,)
+        Decimal logarithm of redshifts between 1e-5 and 10. NaN gives NaN.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        In dex, for distances in Mpc; interpolated, to 1e-6 dex.
+    """
+    return np.interp(log_redshift, *_distance_table())
+
+
+@lru_cache(maxsize=1)
+def _distance_table() -> tuple[np.ndarray, np.ndarray]:
+    log_redshift = np.linspace(-5, 1, 4001)
+    return log_redshift, 2 * np.log10(luminosity_distance(10**log_redshift))
 
 
 def comoving_volume_element(redshift: np.ndarray) -> np.ndarray:

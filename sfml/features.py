@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
-from sfml._cosmology import luminosity_distance
+from sfml._cosmology import log_distance_factor
+from sfml._redshift_grid import RedshiftGrid, find_redshift_grid
 from sfml.bands import GAMA, BandSet
-
-LARGEST_REDSHIFT = 10.0
+from sfml.targets import read_targets
 
 
 class FluxFeatures(TransformerMixin, BaseEstimator):
@@ -39,12 +39,18 @@ class FluxFeatures(TransformerMixin, BaseEstimator):
     reference_range : (float, float), default=(0.85, 2.5)
         Effective wavelengths, in micron, of the bands that make the reference flux. All bands
         do if none lies between.
+    redshift_grid : "auto", (float, float) or None, default="auto"
+        Step and offset of the grid of redshifts at which the labels were fitted, with points at
+        ``(i + offset) * step``: the luminosity is then taken at the nearest of them. "auto"
+        looks for a grid in the labels given to `fit`; None takes each galaxy's own redshift.
 
     Attributes
     ----------
     softening_ : ndarray of shape (n_bands,), or None
         Without errors, each band's softening: a tenth of the median positive flux ratio of the
         galaxies in `fit`.
+    redshift_grid_ : (float, float), or None
+        Step and offset of the grid in use.
     n_features_in_ : int
         Number of inputs.
     feature_names_in_ : ndarray of str
@@ -80,21 +86,23 @@ class FluxFeatures(TransformerMixin, BaseEstimator):
         *,
         errors: bool = True,
         reference_range: tuple[float, float] = (0.85, 2.5),
+        redshift_grid: str | tuple[float, float] | None = "auto",
     ) -> None:
         self.bands = bands
         self.errors = errors
         self.reference_range = reference_range
+        self.redshift_grid = redshift_grid
 
     def fit(self, X: Any, y: Any = None) -> FluxFeatures:
-        """Learn each band's softening, if there are no errors.
+        """Learn the redshift grid of the labels, and without errors each band's softening.
 
         Parameters
         ----------
         X : array-like of shape (n_galaxies, n_inputs)
             Fluxes, errors if any, and redshift, as `GamaSampleSelector` gives them (with
             ``keep_errors=True`` for the errors). Missing values are NaN.
-        y : None
-            Ignored.
+        y : array-like of shape (n_galaxies,) or (n_galaxies, n_targets), default=None
+            Targets in dex, to find the redshift grid; without them, none is looked for.
 
         Returns
         -------
@@ -103,7 +111,8 @@ class FluxFeatures(TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If X has another number of columns than the bands ask for, or holds infinity.
+            If `redshift_grid` is none of the above, or if X has another number of columns than
+            the bands ask for, or holds infinity.
         """
         X = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan")
         n_bands = self._n_bands()
@@ -112,6 +121,7 @@ class FluxFeatures(TransformerMixin, BaseEstimator):
         if not self._has_errors():
             ratio = X[:, :n_bands] / self._reference_flux(X[:, :n_bands], None)[:, np.newaxis]
             self.softening_ = 0.1 * _positive_medians(ratio)
+        self.redshift_grid_ = self._find_grid(X, y)
         return self
 
     def transform(self, X: Any) -> np.ndarray:
@@ -126,8 +136,9 @@ class FluxFeatures(TransformerMixin, BaseEstimator):
         -------
         ndarray of shape (n_galaxies, n_outputs)
             An asinh magnitude (natural logarithm) a band, a relative error in dex a band if
-            there are errors, the redshift, its logarithm, and the logarithms of the reference
-            flux and of the reference luminosity, which is in arbitrary units.
+            there are errors, the redshift, its logarithm, the logarithm of the reference flux,
+            with a redshift grid what the grid adds to the logarithm of a luminosity, and the
+            logarithm of the reference luminosity, in arbitrary units.
         """
         check_is_fitted(self)
         X = validate_data(
@@ -148,11 +159,14 @@ class FluxFeatures(TransformerMixin, BaseEstimator):
         else:
             relative = error / scale
             parts = [_asinh_magnitude(flux / scale, relative), np.log10(relative)]
-        log_redshift = np.log10(np.where(redshift > 0, redshift, np.nan))
-        log_luminosity = np.log10(reference) + _log_distance_factor(log_redshift)
-        return np.column_stack(
-            [*parts, redshift, log_redshift, np.log10(reference), log_luminosity]
-        )
+        at = np.where(redshift > 0, redshift, np.nan)
+        parts += [redshift, np.log10(at), np.log10(reference)]
+        log_luminosity = np.log10(reference) + log_distance_factor(np.log10(at))
+        if self.redshift_grid_ is not None:
+            shift = self.redshift_grid_.shift(at)
+            parts.append(shift)
+            log_luminosity += shift
+        return np.column_stack([*parts, log_luminosity])
 
     def get_feature_names_out(self, input_features: Sequence[str] | None = None) -> np.ndarray:
         """Name the outputs of `transform`.
@@ -172,8 +186,10 @@ class FluxFeatures(TransformerMixin, BaseEstimator):
         names = [f"{band}_asinh" for band in bands]
         if self._has_errors():
             names += [f"{band}_log_error" for band in bands]
-        names += ["redshift", "log_redshift", "log_reference_flux", "log_reference_luminosity"]
-        return np.asarray(names, dtype=object)
+        names += ["redshift", "log_redshift", "log_reference_flux"]
+        if self.redshift_grid_ is not None:
+            names.append("redshift_grid_shift")
+        return np.asarray([*names, "log_reference_luminosity"], dtype=object)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -199,6 +215,27 @@ class FluxFeatures(TransformerMixin, BaseEstimator):
                 "GamaSampleSelector's keep_errors, and the same bands."
             )
         return len(bands)
+
+    def _find_grid(self, X: np.ndarray, y: Any) -> RedshiftGrid | None:
+        grid = self.redshift_grid
+        if grid is None or (isinstance(grid, str) and grid == "auto" and y is None):
+            return None
+        if isinstance(grid, tuple | list) and len(grid) == 2 and grid[0] > 0:
+            return RedshiftGrid(*grid)
+        if not isinstance(grid, str) or grid != "auto":
+            raise ValueError(
+                "redshift_grid must be 'auto', None, or a positive step and an offset such as "
+                f"(0.01, 0.5); got {grid!r}."
+            )
+        targets, _ = read_targets(y)
+        check_consistent_length(X, targets)
+        self.redshift_grid_ = None
+        features = self.transform(X)
+        usable = np.isfinite(features).all(axis=1) & np.isfinite(targets).all(axis=1)
+        if not usable.any():
+            return None
+        features, targets = features[usable], targets[usable]
+        return find_redshift_grid(X[usable, -1], features, targets - features[:, [-1]])
 
     def _reference_bands(self, n_bands: int) -> np.ndarray:
         bands = self._bands()
@@ -233,14 +270,3 @@ def _positive_medians(ratio: np.ndarray) -> np.ndarray:
         if len(positive):
             medians[j] = np.median(positive)
     return medians
-
-
-@lru_cache(maxsize=1)
-def _distance_table() -> tuple[np.ndarray, np.ndarray]:
-    log_redshift = np.linspace(-5, np.log10(LARGEST_REDSHIFT), 4001)
-    return log_redshift, 2 * np.log10(luminosity_distance(10**log_redshift))
-
-
-def _log_distance_factor(log_redshift: np.ndarray) -> np.ndarray:
-    """Twice the logarithm of the luminosity distance in Mpc: from a flux to a luminosity."""
-    return np.interp(log_redshift, *_distance_table())

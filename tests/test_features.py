@@ -116,3 +116,71 @@ def test_no_rows_give_no_rows():
 def test_a_wrong_number_of_columns_is_explained():
     with pytest.raises(ValueError, match=r"X has 4 columns, but 3 bands with errors=True need 7"):
         FluxFeatures(BANDS).fit(np.ones((5, 4)))
+
+
+def labelled(step, offset, n_galaxies=3000, scatter=0.05):
+    """Galaxies of random colours, whose labels were made at the nearest redshift of a grid."""
+    rng = np.random.default_rng(0)
+    z = rng.uniform(0.02, 0.4, n_galaxies)
+    flux = 10 ** rng.normal([-5, -4, -3.5], 0.2, size=(n_galaxies, 3))
+    X = np.column_stack([flux, 0.02 * flux, z])
+    at = (np.round(z / step - offset) + offset) * step if step else z
+    distance = FlatLambdaCDM(70, 0.3, Tcmb0=0).luminosity_distance(np.maximum(at, step / 2)).value
+    colour = np.log10(flux[:, 0] / flux[:, 1])
+    y = np.log10(flux[:, 1:]).mean(axis=1) + 2 * np.log10(distance) + 0.3 * colour
+    return X, y + scatter * rng.normal(size=n_galaxies)
+
+
+@pytest.mark.parametrize("grid", [(0.01, 0.0), (0.01, 0.5), (0.02, 0.5), (0.05, 0.0)])
+def test_the_grid_of_the_labels_is_found(grid):
+    X, y = labelled(*grid)
+    features = FluxFeatures(BANDS).fit(X, y)
+    assert features.redshift_grid_ == pytest.approx(grid)
+    assert features.get_feature_names_out()[-2] == "redshift_grid_shift"
+    ratio = y - features.transform(X)[:, -1]
+    plain = y - FluxFeatures(BANDS, redshift_grid=None).fit(X, y).transform(X)[:, -1]
+    assert np.var(ratio) < np.var(plain)
+
+
+def test_no_grid_is_found_where_there_is_none():
+    for seed in range(5):
+        X, y = labelled(0, 0, scatter=0.02 + 0.02 * seed)
+        assert FluxFeatures(BANDS).fit(X, y).redshift_grid_ is None
+        few = FluxFeatures(BANDS).fit(X[:60], y[:60])
+        assert few.redshift_grid_ is None
+
+
+def test_a_grid_can_be_given():
+    X = galaxy([1e-5, 1e-4, 4e-4])
+    features = FluxFeatures(BANDS, redshift_grid=(0.02, 0.5)).fit(X)
+    out = by_name(features, galaxy([1e-5, 1e-4, 4e-4], z=0.017))
+    distance = FlatLambdaCDM(70, 0.3, Tcmb0=0).luminosity_distance([0.01, 0.017]).value
+    expected = 2 * np.log10(distance[0] / distance[1])
+    assert out["redshift_grid_shift"] == pytest.approx(expected, abs=1e-4)
+    plain = by_name(FluxFeatures(BANDS).fit(X), galaxy([1e-5, 1e-4, 4e-4], z=0.017))
+    difference = out["log_reference_luminosity"] - plain["log_reference_luminosity"]
+    assert difference == pytest.approx(expected, abs=1e-4)
+
+
+def test_blank_and_unlabelled_rows_play_no_part_in_the_search():
+    X, y = labelled(0.02, 0.5)
+    X[::10] = np.nan
+    y[1::10] = np.nan
+    assert FluxFeatures(BANDS).fit(X, y).redshift_grid_ == pytest.approx((0.02, 0.5))
+    assert FluxFeatures(BANDS).fit(X, np.full(len(y), np.nan)).redshift_grid_ is None
+
+
+@pytest.mark.parametrize("grid", ["0.01", 0.01, (0.0, 0.5), (1, 2, 3)])
+def test_nonsense_for_a_grid_is_refused(grid):
+    X, y = labelled(0.02, 0.5, n_galaxies=50)
+    with pytest.raises(ValueError, match="redshift_grid must be 'auto', None, or a positive step"):
+        FluxFeatures(BANDS, redshift_grid=grid).fit(X, y)
+
+
+def test_the_real_labels_of_hatlas_were_fitted_on_a_grid(shared_data):
+    catalogue = pd.read_csv(shared_data / "hatlas_gama.csv")
+    bands = GAMA.without("X", "Y", "FUV", "NUV", "W4")
+    selector = GamaSampleSelector(bands, negative="allow", keep_errors=True)
+    X = selector.fit_transform(catalogue)
+    features = FluxFeatures(bands).fit(X, catalogue["L_dust"].rename("dust_luminosity"))
+    assert features.redshift_grid_ == pytest.approx((0.02, 0.5))

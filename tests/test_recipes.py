@@ -60,7 +60,8 @@ def test_the_luminosity_reaches_the_networks_as_it_is(ours, selected):
     luminosity = pipe[:2].transform(X)[:, -1]
     np.testing.assert_array_equal(pipe[:3].transform(X)[:, -1], luminosity)
     network = pipe["regress"].named_estimators_["stellar_mass"]
-    assert network.coefs_[0].shape == (2, 2 * len(GAMA) + 3, 64)
+    n_inputs = len(pipe["features"].get_feature_names_out()) - 1
+    assert network.coefs_[0].shape == (2, n_inputs, 64)
 
 
 def test_galaxies_ten_times_as_bright_have_about_ten_times_as_much(ours, selected):
@@ -85,7 +86,8 @@ def test_galaxies_ten_times_as_bright_have_about_ten_times_as_much(ours, selecte
 )
 def test_every_family_and_band_set(ours, selected, parameters):
     X, y = selected
-    predicted = ours(**parameters).fit(X, y).predict(X)
+    pipe = ours(**parameters).set_params(select__min_bands=3)
+    predicted = pipe.fit(X, y).predict(X)
     assert predicted.shape == y.shape
     assert np.isfinite(predicted).all()
 
