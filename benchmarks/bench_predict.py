@@ -1,10 +1,10 @@
 """Galaxies a second and peak memory: prediction of all three targets, without TensorFlow.
 
-A pipeline of recipe "surana2020" is fitted for one epoch (the speed does not depend on what the
+A pipeline is fitted for one epoch (the speed does not depend on what the
 weights are) and saved; a fresh process, in which importing TensorFlow fails, loads it and predicts.
 All galaxies given to it pass the selection, since rejected ones cost no network.
 
-    python benchmarks/bench_predict.py [--rows 1000 10000 100000 1000000] [--quick]
+    python benchmarks/bench_predict.py [--recipe sfml] [--rows 1000 100000 1000000] [--quick]
 
 The last line is the rate of the whole pipeline, DataFrame in and array out, with the most rows.
 """
@@ -36,11 +36,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, nargs="+", default=ROWS)
     parser.add_argument("--quick", action="store_true", help="fewer rows: under 50 s")
+    parser.add_argument("--recipe", default="surana2020", help="surana2020 or sfml")
     args = parser.parse_args()
     rows = sorted(QUICK_ROWS if args.quick else args.rows)
     # A process apart for each: one without TensorFlow, and a peak memory that nothing else raised.
     with tempfile.TemporaryDirectory() as folder:
-        call_in_new_process(fit, Path(folder))
+        call_in_new_process(fit, Path(folder), args.recipe)
         call_in_new_process(predict, Path(folder), rows)
 
 
@@ -49,10 +50,10 @@ def call_in_new_process(function: Callable[..., None], *args: Any) -> None:
         process.submit(function, *args).result()
 
 
-def fit(folder: Path) -> None:
+def fit(folder: Path, recipe: str) -> None:
     """Save a fitted pipeline and galaxies that its selection keeps."""
     X, y = sfml.make_mock_survey(2_000, n_templates=3_000, random_state=0, return_X_y=True)
-    pipe = sfml.make_star_formation_pipeline("surana2020", random_state=0)
+    pipe = sfml.make_star_formation_pipeline(recipe, random_state=0)
     pipe.set_params(**{f"regress__{target}__epochs": 1 for target in sfml.TARGETS})
     joblib.dump(pipe.fit(X, y), folder / "pipeline.joblib")
     pipe["select"].select(X).to_pickle(folder / "galaxies.pickle")

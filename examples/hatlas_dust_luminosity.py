@@ -84,6 +84,7 @@ def make_pipelines(*, quick: bool) -> dict[str, Pipeline]:
     forest = {f"regress__{TARGET}__n_estimators": 10} if quick else {}
     own_step = {"features": make_arcsinh_step(COMMON_BANDS)}
     return {
+        "sfml (default recipe)": make_ours(**network),
         "paper's network": make_pipeline(COMMON_BANDS, "mlp", **network),
         "network, arcsinh step": make_pipeline(COMMON_BANDS, "mlp", **network, **own_step),
         "random forest": make_pipeline(COMMON_BANDS, "random_forest", **forest),
@@ -101,6 +102,12 @@ def make_pipeline(bands: sfml.BandSet, method: str = "mlp", **params: Any) -> Pi
     pipe = sfml.make_star_formation_pipeline(
         "surana2020", bands=bands, targets=[TARGET], method=method, random_state=0
     )
+    return pipe.set_params(**LOOSE_CUTS, **params)
+
+
+def make_ours(**params: Any) -> Pipeline:
+    """Make the default recipe: flux ratios and errors, and the redshift grid of the labels."""
+    pipe = sfml.make_star_formation_pipeline(bands=COMMON_BANDS, targets=[TARGET], random_state=0)
     return pipe.set_params(**LOOSE_CUTS, **params)
 
 
@@ -137,11 +144,13 @@ def compare(y: pd.Series, predictions: dict[str, np.ndarray]) -> None:
     print(f"Cross-validated, in dex, on the {common.sum():,} galaxies that all methods predict:")
     print(table.to_string(float_format="{:.4f}".format))
     rmse = table["root mean square error"]
-    networks, baseline = rmse.filter(like="network"), rmse["boosted trees, all rows"]
+    ours, trees = rmse["sfml (default recipe)"], rmse["boosted trees, all rows"]
+    paper = rmse["paper's network"]
     print(
-        f"\nBoosted trees on all rows reach {baseline:.3f} dex; the better of our two networks "
-        f"({networks.idxmin()}) {networks.min():.3f} dex, {networks.min() / baseline:.2f} times "
-        "that.\nSome 1,600 galaxies to learn from are few for a network: the paper had 49,000."
+        f"\nRMSE: the default recipe reaches {ours:.4f} dex, {ours / trees:.2f} times that "
+        f"of boosted trees on all rows, {trees:.4f}, and the paper's network {paper:.4f}.\n"
+        "Some 1,600 galaxies are few for the latter: the paper had 49,000. The first knows that "
+        "these labels\nwere fitted on a grid of redshifts with a step of 0.02: it finds that out."
     )
 
 

@@ -426,4 +426,5 @@ def _told(name: str, estimator: Any, n_galaxies: int) -> Iterator[None]:
     start = time.perf_counter()
     with console.status(f"training {what}"):
         yield
-    console.print(f"trained {what} in {time.perf_counter() - start:.1f} s")
+    device = getattr(estimator, "device_", "CPU")
+    console.print(f"trained {what} in {time.perf_counter() - start:.1f} s on the {device}")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-from scipy.special import erf, expit
+from scipy.special import erf
 
 from sfml.neural._blas import single_threaded_blas
 
@@ -26,8 +26,16 @@ def _leaky_relu(x: np.ndarray) -> np.ndarray:
     return np.maximum(x, np.float32(0.2) * x, out=x)  # Keras's default negative slope
 
 
+def _sigmoid(x: np.ndarray) -> np.ndarray:
+    # By NumPy's vectorised tanh, which is four times as fast as scipy's expit.
+    half = np.tanh(np.float32(0.5) * x)
+    half += 1
+    half *= np.float32(0.5)
+    return half
+
+
 def _silu(x: np.ndarray) -> np.ndarray:
-    return np.multiply(x, expit(x), out=x)
+    return np.multiply(x, _sigmoid(x), out=x)
 
 
 def _gelu(x: np.ndarray) -> np.ndarray:
@@ -48,7 +56,7 @@ ACTIVATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "leaky_relu": _leaky_relu,
     "linear": lambda x: x,
     "relu": _relu,
-    "sigmoid": lambda x: expit(x, out=x),
+    "sigmoid": _sigmoid,
     "silu": _silu,
     "softplus": _softplus,
     "tanh": lambda x: np.tanh(x, out=x),

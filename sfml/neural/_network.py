@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from sfml.neural._progress import EpochProgress
 from sfml.neural._trainer import InMemorySequential
@@ -157,6 +158,14 @@ def _seeded(initializer: Any, seed: int) -> keras.initializers.Initializer:
             return keras.initializers.get(initializer)
     config = initializer.get_config()
     return type(initializer).from_config({**config, "seed": seed} if "seed" in config else config)
+
+
+def device() -> str:
+    """Name the device that TensorFlow computes on."""
+    gpus = tf.config.list_physical_devices("GPU")
+    if not gpus:
+        return "CPU"
+    return f"GPU ({tf.config.experimental.get_device_details(gpus[0]).get('device_name', '?')})"
 
 
 def train(

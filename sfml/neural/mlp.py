@@ -93,6 +93,8 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
         Rows learnt from, and rows held aside for the validation loss.
     n_outputs_ : int
         Number of outputs.
+    device_ : str
+        What the networks were trained on: "CPU", or "GPU" and its name.
     n_features_in_ : int
         Number of inputs.
     feature_names_in_ : ndarray of str
@@ -197,6 +199,7 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
             self._train_one((inputs[training], y[training]), held_aside, rng)
             for _ in range(self.n_networks)
         ]
+        self.device_ = _backend.load("_network").device()
         self._keep_history([history for _, history in trained])
         self._keep_weights([weights for weights, _ in trained], mean, scale)
         return self
