@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import time
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from numbers import Integral
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 from sklearn.base import RegressorMixin, clone
-from sklearn.utils import Bunch, check_consistent_length, check_random_state, get_tags
+from sklearn.utils import Bunch, check_consistent_length, check_random_state
 from sklearn.utils.metaestimators import _BaseComposition
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from sfml._jobs import Job, check_outputs, fit_one, nothing_left, seed, usable_rows
 from sfml.recipes import ALL_TARGETS, FAMILIES, make_estimator
 from sfml.targets import TARGETS, check_limits, is_one_column, open_ends, read_targets
 
@@ -173,7 +172,7 @@ class StarFormationRegressor(RegressorMixin, _BaseComposition):
         jobs = self._plan(X, Y)
         self.n_train_ = {job.name: len(job.rows) for job in jobs}
         self.estimators_ = Parallel(n_jobs=self.n_jobs, prefer="threads")(
-            delayed(_fit_one)(
+            delayed(fit_one)(
                 job.name, job.estimator, X[job.rows], job.target[job.rows], self.verbose
             )
             for job in jobs
@@ -206,7 +205,7 @@ class StarFormationRegressor(RegressorMixin, _BaseComposition):
         )
         Y = np.full((len(X), len(self.targets_)), np.nan)
         for i, estimator in enumerate(self.estimators_):
-            usable = _usable_rows(X, estimator)
+            usable = usable_rows(X, estimator)
             if usable.any():
                 predicted = np.asarray(estimator.predict(X if usable.all() else X[usable]))
                 Y[usable, slice(None) if self.joint else slice(i, i + 1)] = predicted.reshape(
@@ -315,7 +314,7 @@ class StarFormationRegressor(RegressorMixin, _BaseComposition):
             return clone(dict(self.estimators)[name])
         return clone(self.estimators)
 
-    def _plan(self, X: np.ndarray, Y: np.ndarray) -> list[_Job]:
+    def _plan(self, X: np.ndarray, Y: np.ndarray) -> list[Job]:
         """Decide what each regressor is to learn, and from which rows."""
         if self.joint:
             name = self.estimators[0][0] if isinstance(self.estimators, list) else ALL_TARGETS
@@ -327,16 +326,16 @@ class StarFormationRegressor(RegressorMixin, _BaseComposition):
         jobs = []
         for name, target in learnt.items():
             estimator = self._make(name)
-            _check_outputs(estimator, target)
+            check_outputs(estimator, target)
             # Seeded by name: a target's model does not depend on which others are trained.
             rng = np.random.default_rng([root, zlib.crc32(name.encode())])
-            _seed(estimator, rng)
-            usable = _usable_rows(X, estimator)
+            seed(estimator, rng)
+            usable = usable_rows(X, estimator)
             labelled = np.isfinite(target).reshape(len(Y), -1).all(axis=1)
             rows = np.flatnonzero(usable & labelled & within)
             if not len(rows):
-                raise ValueError(_nothing_left(name, usable, labelled, within))
-            jobs.append(_Job(name, estimator, target, self._subsample(rows, rng)))
+                raise ValueError(nothing_left(name, usable, labelled, within))
+            jobs.append(Job(name, estimator, target, self._subsample(rows, rng)))
         return jobs
 
     def _within_limits(self, Y: np.ndarray) -> np.ndarray:
@@ -364,67 +363,5 @@ class StarFormationRegressor(RegressorMixin, _BaseComposition):
         return tags
 
 
-class _Job(NamedTuple):
-    """One regressor to train: its target's values, and the rows to learn from."""
-
-    name: str
-    estimator: Any
-    target: np.ndarray
-    rows: np.ndarray
-
-
-def _check_outputs(estimator: Any, target: np.ndarray) -> None:
-    if target.ndim > 1 and not get_tags(estimator).target_tags.multi_output:
-        raise ValueError(
-            f"joint=True needs a regressor with several outputs; {type(estimator).__name__} has "
-            "one. Use joint=False, or another regressor."
-        )
-
-
 def _is_regressor(estimator: Any) -> bool:
     return hasattr(estimator, "fit") and hasattr(estimator, "get_params")
-
-
-def _usable_rows(X: np.ndarray, estimator: Any) -> np.ndarray:
-    """Rows that a regressor can take: without NaN, or not all NaN if it copes with some."""
-    missing = np.isnan(X)
-    if get_tags(estimator).input_tags.allow_nan:
-        return ~missing.all(axis=1)
-    return ~missing.any(axis=1)
-
-
-def _seed(estimator: Any, rng: np.random.Generator) -> None:
-    """Seed whatever is random in a regressor and was left without a seed."""
-    for name, value in sorted(estimator.get_params(deep=True).items()):
-        if value is None and (name == "random_state" or name.endswith("__random_state")):
-            estimator.set_params(**{name: int(rng.integers(2**31 - 1))})
-
-
-def _nothing_left(name: str, usable: np.ndarray, labelled: np.ndarray, within: np.ndarray) -> str:
-    return (
-        f"No galaxy is left to train {name!r} on, of {len(usable)} given: "
-        f"{np.sum(~usable)} have NaN inputs (in a pipeline: rejected by the selection, see "
-        f"the selector's report_ and reasons), {np.sum(~labelled)} have no label, and "
-        f"{np.sum(~within)} lie outside target_limits."
-    )
-
-
-def _fit_one(name: str, estimator: Any, X: np.ndarray, y: np.ndarray, verbose: int) -> Any:
-    if not verbose:
-        return estimator.fit(X, y)
-    with _told(name, estimator, len(X)):
-        return estimator.fit(X, y)
-
-
-@contextmanager
-def _told(name: str, estimator: Any, n_galaxies: int) -> Iterator[None]:
-    """Say what is trained while it is, and how long it took."""
-    from rich.console import Console
-
-    console = Console()
-    what = f"{name}: {type(estimator).__name__} on {n_galaxies:,} galaxies"
-    start = time.perf_counter()
-    with console.status(f"training {what}"):
-        yield
-    device = getattr(estimator, "device_", "CPU")
-    console.print(f"trained {what} in {time.perf_counter() - start:.1f} s on the {device}")

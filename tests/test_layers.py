@@ -26,7 +26,7 @@ MODULES = {
 # and know nothing of each other.
 LAYERS = [
     {"_files", "_table_readers", "_cosmology"},
-    {"_redshift_grid"},
+    {"_redshift_grid", "_jobs"},
     {"bands", "_tables", "_funnel"},
     {"targets"},
     {"selection", "features", "neural", "metrics", "datasets"},
