@@ -1,0 +1,51 @@
+"""Wall time of a grid search: 8 architectures x 3 folds, all targets, recipe "sfml".
+
+    python benchmarks/bench_grid.py CATALOGUE.parquet [--networks 1] [--jobs 1]
+
+The grid changes the stellar-mass network; every candidate trains the three targets again, as
+GridSearchCV does on any pipeline.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+from sklearn.model_selection import GridSearchCV
+from table3 import load
+
+import sfml
+
+ARCHITECTURES = [
+    *((32, 32), (64, 64), (128, 128), (32, 32, 32)),
+    *((64, 64, 64), (96, 96, 96), (128, 64, 32), (64, 64, 64, 64)),
+]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("catalogue", nargs="?", help="Parquet file; default: a mock survey")
+    parser.add_argument("--networks", type=int, default=1, help="networks a target")
+    parser.add_argument("--jobs", type=int, default=1, help="candidates at the same time")
+    args = parser.parse_args()
+    X, y = sfml.GamaSampleSelector().select(*load(args.catalogue, quick=False))
+    pipe = sfml.make_star_formation_pipeline(random_state=0)
+    pipe.set_params(**{f"regress__{target}__n_networks": args.networks for target in sfml.TARGETS})
+    search = GridSearchCV(
+        pipe,
+        {"regress__stellar_mass__hidden_layer_sizes": ARCHITECTURES},
+        scoring=sfml.metrics.get_scorer("neg_error", target="stellar_mass"),
+        cv=3,
+        n_jobs=args.jobs,
+        refit=False,
+    )
+    start = time.perf_counter()
+    search.fit(X, y)
+    seconds = time.perf_counter() - start
+    for sizes, score in zip(ARCHITECTURES, search.cv_results_["mean_test_score"], strict=True):
+        print(f"{sizes!s:20} sigma {-score:.4f} dex")
+    print(f"{len(X):,} galaxies, {len(ARCHITECTURES)} architectures x 3 folds: {seconds:.0f} s")
+
+
+if __name__ == "__main__":
+    main()
