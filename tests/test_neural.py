@@ -78,9 +78,12 @@ def test_compiled_epochs_learn_what_keras_learns(data, loss, optimizer):
 
 
 def test_every_row_is_seen_once_an_epoch(data):
+    cut = _backend.load("_trainer")._cut_into_batches
     model = build()
     model.shuffle_rng = np.random.default_rng(0)
-    first, second = (model._draw_order(150, 160, True).numpy() for _ in range(2))
+    batches = cut(data[0][:150], data[1][:150, np.newaxis], 32)
+    first, second = (model._draw_order((150,), batches, True).numpy() for _ in range(2))
+    assert len(first) == 160
     assert sorted(first[:150]) == list(range(150))
     assert first.tolist() != second.tolist()
 
@@ -207,7 +210,7 @@ def test_an_offset_is_added_and_never_an_input(data):
     np.testing.assert_allclose(
         shifted.predict(np.insert(X, 1, offset, axis=1)), plain.predict(X) + offset, atol=2e-3
     )
-    with pytest.raises(ValueError, match="offset_feature=3 is no column of X, which has 3"):
+    with pytest.raises(ValueError, match=r"offset_feature=3 .* must be columns of X, which has 3"):
         small(offset_feature=3).fit(X, y)
 
 
@@ -389,3 +392,275 @@ def test_training_gives_no_warnings(data):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         small().fit(*data)
+
+
+THREE_LEVELS = (0.16, 0.5, 0.84)
+
+
+class TestQuantiles:
+    @pytest.mark.parametrize("n_outputs", [1, 2])
+    def test_the_loss_is_the_pinball_loss(self, n_outputs):
+        rng = np.random.default_rng(0)
+        y = rng.normal(size=(50, n_outputs)).astype(np.float32)
+        predicted = rng.normal(size=(50, n_outputs, 3)).astype(np.float32)
+        loss = _backend.load("_network").pinball_loss(THREE_LEVELS)
+        actual = loss(y, predicted.reshape(50, -1)).numpy()
+        levels = np.array(THREE_LEVELS)
+        above = y[:, :, np.newaxis] - predicted
+        expected = np.where(above > 0, levels * above, (levels - 1) * above).mean(axis=(1, 2))
+        np.testing.assert_allclose(actual, 2 * expected, rtol=1e-5)
+
+    def test_that_of_the_median_is_the_mean_absolute_error(self):
+        rng = np.random.default_rng(0)
+        y, predicted = rng.normal(size=(2, 50, 1)).astype(np.float32)
+        loss = _backend.load("_network").pinball_loss((0.5,))
+        np.testing.assert_allclose(loss(y, predicted), np.abs(y - predicted).ravel(), rtol=1e-6)
+
+    def test_the_papers_network_is_the_case_of_the_median(self, data):
+        """To the last bits, which differ since the gradient is added up in another order."""
+        X, y = data
+        plain, median = (small(quantiles=q, random_state=3).fit(X, y) for q in (None, (0.5,)))
+        for a, b in zip(plain.coefs_, median.coefs_, strict=True):
+            np.testing.assert_allclose(a, b, atol=1e-5)
+        np.testing.assert_allclose(median.predict(X), plain.predict(X), atol=1e-4)
+        np.testing.assert_allclose(median.history_, plain.history_, rtol=1e-4)
+        np.testing.assert_array_equal(median.predict_quantiles(X)[:, 0], median.predict(X))
+
+    @pytest.mark.parametrize(
+        "quantiles", [THREE_LEVELS, list(THREE_LEVELS), np.array(THREE_LEVELS)]
+    )
+    def test_shapes(self, data, quantiles):
+        X, y = data
+        one = small(quantiles=quantiles).fit(X, y)
+        assert one.coefs_[-1].shape == (6, 3)
+        assert one.predict_quantiles(X).shape == (210, 3)
+        np.testing.assert_array_equal(one.predict_quantiles(X)[:, 1], one.predict(X))
+        two = small(quantiles=quantiles, n_networks=2).fit(X, np.c_[y, -y])
+        assert two.coefs_[-1].shape == (2, 6, 6)
+        assert two.predict_quantiles(X).shape == (210, 2, 3)
+        np.testing.assert_array_equal(two.predict_quantiles(X)[:, :, 1], two.predict(X))
+        for mlp, shape in ((one, (0, 3)), (two, (0, 2, 3))):
+            assert mlp.predict_quantiles(X[:0]).shape == shape
+            assert mlp.predict(X[:0]).shape == shape[:-1]
+
+    def test_they_are_learnt(self):
+        """A scatter that grows with an input, on which the median does not depend."""
+        rng = np.random.default_rng(0)
+        X = rng.uniform(-1, 1, (4000, 2))
+        sigma = 0.3 + 0.25 * X[:, 0]
+        y = 10 + X[:, 1] + sigma * rng.normal(size=4000)
+        mlp = KerasMLPRegressor(
+            (16, 16),
+            quantiles=THREE_LEVELS,
+            scale_target=True,
+            learning_rate=0.01,
+            schedule="one_cycle",
+            epochs=30,
+            patience=None,
+            random_state=0,
+        ).fit(X, y)
+        low, median, high = mlp.predict_quantiles(X).T
+        width = (high - low) / 2
+        assert np.median(np.abs(width / sigma - 1)) < 0.15
+        assert np.median(np.abs(median - 10 - X[:, 1])) < 0.05
+        share = np.mean(y[:, np.newaxis] < np.c_[low, median, high], axis=0)
+        np.testing.assert_allclose(share, THREE_LEVELS, atol=0.03)
+
+    def test_scales_and_offsets_are_those_of_each_output(self, data):
+        X, y = data
+        Y = np.c_[1e3 * y, 7 - 0.01 * y]
+        mlp = small(quantiles=THREE_LEVELS, scale_target=True, epochs=100, learning_rate=0.01)
+        out = mlp.fit(X, Y).predict_quantiles(X)
+        for k in range(2):
+            assert np.corrcoef(out[:, k, 1], Y[:, k])[0, 1] > 0.95
+            assert abs(out[:, k].mean() - Y[:, k].mean()) < 0.5 * Y[:, k].std()
+
+    def test_none_were_learnt(self, data):
+        with pytest.raises(ValueError, match="This network learnt no quantiles"):
+            small().fit(*data).predict_quantiles(data[0])
+
+    def test_keras_has_them_too(self, data):
+        mlp = small(quantiles=THREE_LEVELS).fit(*data)
+        expected = mlp.to_keras().predict(data[0].astype(np.float32), verbose=0)
+        np.testing.assert_allclose(mlp.predict_quantiles(data[0]), expected, rtol=2e-5)
+
+    @pytest.mark.parametrize(
+        "quantiles",
+        [(), (0.16, 0.84), (0.84, 0.5, 0.16), (0.5, 0.5), (0, 0.5), (0.5, 1), 0.5, (16, 50), "0.5"],
+    )
+    def test_levels_that_are_none(self, data, quantiles):
+        with pytest.raises(ValueError, match="quantiles must be None or growing levels"):
+            small(quantiles=quantiles).fit(*data)
+
+    def test_another_loss_has_none(self, data):
+        with pytest.raises(ValueError, match=r"learnt with the pinball loss.*mean_squared_error"):
+            small(quantiles=THREE_LEVELS, loss="mean_squared_error").fit(*data)
+
+
+class TestRowsToValidateOn:
+    def test_none_of_the_others_are_set_aside(self, data):
+        X, y = data
+        mlp = small().fit(X[:150], y[:150], X_val=X[150:], y_val=y[150:])
+        assert (mlp.n_train_, mlp.n_validation_) == (150, 60)
+        loss = np.abs(mlp.predict(X[150:]) - y[150:]).mean()
+        assert mlp.history_["val_loss"].iloc[mlp.best_epoch_ - 1] == pytest.approx(loss, rel=1e-4)
+
+    def test_they_are_watched_and_not_learnt_from(self, data):
+        X, y = data
+        options = {"patience": None, "epochs": 6}
+        first, second = (
+            small(**options).fit(X[:150], y[:150], X_val=X[150:], y_val=y[150:] + shift)
+            for shift in (0, 100)
+        )
+        np.testing.assert_array_equal(first.predict(X), second.predict(X))
+        assert second.history_["val_loss"].iloc[-1] > first.history_["val_loss"].iloc[-1] + 50
+
+    def test_they_stop_the_training(self, data):
+        X, y = data
+        mlp = small(epochs=300, patience=3, learning_rate=0.05)
+        mlp.fit(X[:150], y[:150], X_val=X[150:], y_val=y[150:])
+        assert mlp.n_epochs_ < 300
+        assert mlp.best_epoch_ == mlp.history_["val_loss"].idxmin()
+
+    def test_their_shapes_must_fit(self, data):
+        X, y = data
+        with pytest.raises(ValueError, match="y_val has 2 columns; y has 1"):
+            small().fit(X, y, X_val=X, y_val=np.c_[y, y])
+        with pytest.raises(ValueError, match="X has 2 features"):
+            small().fit(X, y, X_val=X[:, :2], y_val=y)
+
+
+class TestIgnoredFeatures:
+    def test_they_play_no_part(self, data):
+        X, y = data
+        noise = 1e6 * np.random.default_rng(0).normal(size=len(X))
+        wider = np.insert(X, 1, noise, axis=1)
+        plain = small().fit(X, y)
+        for column in (1, -3):
+            ignoring = small(ignored_features=(column,)).fit(wider, y)
+            assert ignoring.coefs_[0].shape == (3, 8)
+            np.testing.assert_array_equal(ignoring.predict(wider), plain.predict(X))
+            np.testing.assert_array_equal(
+                ignoring.predict(np.insert(X, 1, -noise, axis=1)), plain.predict(X)
+            )
+
+    def test_beside_an_offset(self, data):
+        X, y = data
+        wider = np.c_[X, 50 + 0 * y, 1e3 + 0 * y]
+        mlp = small(ignored_features=(3,), offset_feature=-1).fit(wider, y + 1e3)
+        assert mlp.coefs_[0].shape == (3, 8)
+        np.testing.assert_allclose(
+            mlp.predict(wider), small().fit(X, y).predict(X) + 1e3, atol=1e-3
+        )
+
+    def test_they_must_be_columns(self, data):
+        with pytest.raises(ValueError, match=r"ignored_features=\(3,\) must be columns of X"):
+            small(ignored_features=(3,)).fit(*data)
+
+
+LEARNING = {
+    "kernel_initializer": "he_normal",
+    "scale_target": True,
+    "learning_rate": 0.01,
+    "epochs": 150,
+    "patience": None,
+}
+
+
+class TestVariants:
+    def test_each_sample_is_seen_once_an_epoch_and_half_of_the_time_as_it_is(self, data):
+        n_samples, n_variants = 2000, 4
+        X = np.random.default_rng(0).normal(size=(n_variants, n_samples, 3))
+        batches = _backend.load("_trainer")._cut_into_batches(X, X[..., :1], 32)
+        n_rows = len(batches.weights)
+        assert len(batches.x) == n_variants * n_rows
+        model = build()
+        model.shuffle_rng = np.random.default_rng(0)
+        counts = np.zeros(n_variants)
+        for _ in range(5):
+            order = model._draw_order((n_variants, n_samples), batches, True).numpy()
+            assert len(order) == n_rows
+            which, row = np.divmod(order[:n_samples], n_rows)
+            assert sorted(row) == list(range(n_samples))
+            rows = batches.x.numpy()[order[:n_samples]]
+            np.testing.assert_array_equal(rows, X[which, row].astype(np.float32))
+            counts += np.bincount(which, minlength=n_variants)
+        share = counts / counts.sum()
+        expected = np.array([1 / 2, 1 / 6, 1 / 6, 1 / 6])
+        error = np.sqrt(expected * (1 - expected) / counts.sum())
+        assert np.all(np.abs(share - expected) < 4 * error)
+
+    def test_rows_that_fill_up_a_batch_have_no_weight(self, data):
+        X = np.ones((2, 50, 3))
+        batches = _backend.load("_trainer")._cut_into_batches(X, X[..., :1], 32)
+        weights = batches.weights.numpy()
+        assert weights[50:].tolist() == [0] * (len(weights) - 50)
+        assert weights[:32].tolist() == [1] * 32
+        np.testing.assert_allclose(weights[32:50], 32 / 18)
+
+    def test_they_are_learnt_from(self, data):
+        """The rows themselves say nothing of the target; their variants do."""
+        X, y = data
+        blank = np.zeros_like(X)
+        with_variants = small(**LEARNING).fit(blank, y, variants=[X, X])
+        without = small(**LEARNING).fit(blank, y)
+        assert with_variants.score(X, y) > 0.9
+        assert without.score(X, y) < 0.1
+
+    def test_equal_ones_change_nothing_but_the_order(self, data):
+        X, y = data
+        options = {"epochs": 60, "patience": None, "learning_rate": 0.01}
+        plain = small(**options).fit(X, y)
+        varied = small(**options).fit(X, y, variants=[X])
+        assert abs(plain.score(X, y) - varied.score(X, y)) < 0.05
+        assert varied.n_train_ == plain.n_train_ == 168
+
+    def test_each_has_its_own_offset(self, data):
+        """The same targets, of which 10 is in the offset of the variant."""
+        X, y = data
+        plain, variant = (np.c_[X, k + 0 * y, 10 * k + 0 * y] for k in (0, 1))
+        mlp = small(offset_feature=-1, **LEARNING).fit(plain, y, variants=[variant])
+        assert mlp.score(plain, y) > 0.9
+        assert mlp.score(variant, y) > 0.9
+
+    def test_their_shapes_must_be_those_of_the_samples(self, data):
+        X, y = data
+        with pytest.raises(ValueError, match=r"Each variant must be shaped as X, \(210, 3\)"):
+            small().fit(X, y, variants=[X[:-1]])
+        with pytest.raises(ValueError, match="X has 2 features"):
+            small().fit(X, y, variants=[X[:, :2]])
+
+    def test_none_and_no_list_are_the_same(self, data):
+        X, y = data
+        first, second = (small().fit(X, y, variants=v).predict(X) for v in (None, []))
+        np.testing.assert_array_equal(first, second)
+
+    def test_a_callback_that_wants_batches_cannot_have_them(self, data):
+        class Count(keras.callbacks.Callback):
+            def on_train_batch_end(self, batch, logs=None):
+                pass
+
+        X, y = data
+        with (
+            pytest.warns(UserWarning, match="Count asks for every batch"),
+            pytest.raises(ValueError, match="cannot choose between variants"),
+        ):
+            small(callbacks=[Count()]).fit(X, y, variants=[X])
+
+
+class TestMissingInputs:
+    def test_they_count_as_the_mean(self, data):
+        X, y = data
+        gaps = X.copy()
+        gaps[::3, 1] = np.nan
+        filled = np.nan_to_num(gaps)
+        mlp = small(fill_missing=True).fit(gaps, y)
+        np.testing.assert_array_equal(mlp.predict(gaps), small().fit(filled, y).predict(filled))
+        np.testing.assert_array_equal(mlp.predict(gaps), mlp.predict(filled))
+
+    def test_they_are_refused_unless_asked_for(self, data):
+        X, y = data
+        gaps = np.where(np.arange(3) == 1, np.nan, X)
+        for call in (lambda: small().fit(gaps, y), lambda: small().fit(X, y).predict(gaps)):
+            with pytest.raises(ValueError, match="contains NaN"):
+                call()

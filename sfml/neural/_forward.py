@@ -16,6 +16,7 @@ from sfml.neural._blas import single_threaded_blas
 # depend, even in its last bit, on how many others stand beside it. A layer of 220 nodes (float32)
 # is then 0.9 MB, which stays in a core's cache.
 BLOCK_ROWS = 1024
+OUTPUT_COLUMNS = 16
 
 
 def _relu(x: np.ndarray) -> np.ndarray:
@@ -119,8 +120,10 @@ def _forward_blocks(
 ) -> None:
     """Run the networks block by block, into `out`."""
     act = ACTIVATIONS[activation]
-    # The few outputs are summed row by row: a product this narrow depends on its neighbours again.
-    output_coefs = np.ascontiguousarray(coefs[-1].transpose(2, 0, 1))[:, :, np.newaxis]
+    n_outputs = coefs[-1].shape[-1]
+    # Products narrower than BLAS's tiles are added up in an order that depends on the neighbours.
+    missing = -n_outputs % OUTPUT_COLUMNS
+    output_coefs = np.pad(coefs[-1], [(0, 0), (0, 0), (0, missing)])
     inputs = np.zeros((BLOCK_ROWS, X.shape[1]), dtype=np.float32)
     layers = [np.empty((len(b), BLOCK_ROWS, b.shape[-1]), np.float32) for b in intercepts[:-1]]
     for start in range(0, len(X), BLOCK_ROWS):
@@ -131,7 +134,6 @@ def _forward_blocks(
             np.matmul(hidden, coef, out=layer)
             layer += intercept
             hidden = act(layer)
-        for k, coef in enumerate(output_coefs):
-            products = hidden[:, :n_rows] * coef
-            out[start : start + n_rows, k] = products.sum(axis=2).mean(axis=0)
+        outputs = np.matmul(hidden, output_coefs).mean(axis=0)
+        out[start : start + n_rows] = outputs[:n_rows, :n_outputs]
     out += intercepts[-1].mean(axis=(0, 1))

@@ -6,13 +6,14 @@ Importing this module imports TensorFlow.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
+from scipy.special import ndtri
 
 from sfml.neural._progress import EpochProgress
 from sfml.neural._trainer import InMemorySequential
@@ -32,6 +33,11 @@ def one_cycle(progress: np.ndarray) -> np.ndarray:
     return np.where(progress < WARM_UP, progress / WARM_UP, down)
 
 
+# Standard deviation with which the quantiles of a network start, in units of the target's, if
+# targets are scaled.
+FIRST_SPREAD = 0.2
+
+
 SCHEDULES: dict[str, Callable[[np.ndarray], np.ndarray] | None] = {
     "constant": None,
     "one_cycle": one_cycle,
@@ -48,6 +54,7 @@ class NetworkSpec(NamedTuple):
     loss: Any
     optimizer: Any
     weight_decay: float | None = None
+    quantiles: tuple[float, ...] | None = None
 
     def is_plain(self) -> bool:
         """Whether equal specs mean equal networks: names do, objects with a state do not."""
@@ -91,7 +98,7 @@ def build(spec: NetworkSpec) -> InMemorySequential:
     builder = KerasRegressor(
         model=_layers,
         model__spec=spec,
-        loss=spec.loss,
+        loss=spec.loss if spec.quantiles is None else pinball_loss(spec.quantiles),
         optimizer=_own_copy(spec.optimizer),
         verbose=0,
         **({} if spec.weight_decay is None else {"optimizer__weight_decay": spec.weight_decay}),
@@ -102,6 +109,22 @@ def build(spec: NetworkSpec) -> InMemorySequential:
     model.optimizer.build(model.trainable_variables)
     model.fresh_optimizer_state = tuple(v.numpy() for v in model.optimizer.variables)
     return model
+
+
+def pinball_loss(quantiles: tuple[float, ...]) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+    """Make the loss of all quantiles of all outputs, an output's quantiles side by side.
+
+    Twice the pinball loss (Koenker & Bassett 1978), averaged over the quantiles: for the median
+    alone it is the mean absolute error.
+    """
+    levels = tf.constant(quantiles, dtype=tf.float32)
+
+    def pinball(y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
+        shape = (-1, y_true.shape[-1], len(quantiles))
+        above = y_true[:, :, tf.newaxis] - tf.reshape(y_pred, shape)
+        return 2 * tf.reduce_mean(tf.maximum(levels * above, (levels - 1) * above), axis=(1, 2))
+
+    return pinball
 
 
 def _own_copy(optimizer: Any) -> Any:
@@ -116,7 +139,9 @@ def _layers(spec: NetworkSpec, compile_kwargs: dict[str, Any]) -> InMemorySequen
         keras.layers.Dense(size, activation=spec.activation, kernel_initializer="zeros")
         for size in spec.hidden_layer_sizes
     ]
-    output = keras.layers.Dense(spec.n_outputs, kernel_initializer="zeros")
+    output = keras.layers.Dense(
+        spec.n_outputs * len(spec.quantiles or (1,)), kernel_initializer="zeros"
+    )
     model = InMemorySequential([keras.layers.Input((spec.n_inputs,)), *dense, output])
     model.compile(**compile_kwargs)
     if spec.weight_decay is not None:
@@ -131,15 +156,22 @@ def initialise(
     learning_rate: float | None,
     schedule: str,
     rng: np.random.Generator,
+    quantiles: Sequence[float] | None = None,
 ) -> None:
     """Give a network fresh weights and a fresh optimizer, all randomness drawn from `rng`.
 
-    With ``learning_rate=None`` the optimizer keeps the one it was made with.
+    With ``learning_rate=None`` the optimizer keeps the one it was made with. The quantiles of an
+    output start as one function, each shifted as it is in a normal distribution: drawn one by
+    one, they would have to find their order first, and with few samples cross.
     """
     weights = []
     for kernel, bias in zip(model.weights[::2], model.weights[1::2], strict=True):
         initializer = _seeded(kernel_initializer, int(rng.integers(2**31)))
         weights += [initializer(kernel.shape, dtype="float32").numpy(), np.zeros(bias.shape)]
+    if quantiles is not None:
+        k = len(quantiles)
+        weights[-2] = np.repeat(weights[-2][:, ::k], k, axis=1)
+        weights[-1] = np.tile(FIRST_SPREAD * ndtri(quantiles), len(weights[-1]) // k)
     model.set_weights(weights)
     for variable, value in zip(model.optimizer.variables, model.fresh_optimizer_state, strict=True):
         variable.assign(value)

@@ -26,8 +26,8 @@ VALIDATION_BATCH = 256
 class Batches(NamedTuple):
     """Rows in batches, filled up so that data of nearly the same size have the same shapes."""
 
-    x: tf.Tensor  # (n_batches * batch_size, n_inputs)
-    y: tf.Tensor  # (n_batches * batch_size, n_outputs)
+    x: tf.Tensor  # (n_variants * n_batches * batch_size, n_inputs)
+    y: tf.Tensor  # (n_variants * n_batches * batch_size, n_outputs)
     weights: tf.Tensor  # (n_batches * batch_size,), by place in the epoch
     shares: tf.Tensor  # (n_batches,), each batch's share of the rows
     n_steps: tf.Tensor  # batches that have any
@@ -41,6 +41,9 @@ class InMemorySequential(keras.Sequential):
     one XLA program an epoch; `fit` takes the same arguments, drives the same callbacks once an
     epoch and returns the same `History`. What needs more than that (generators, class weights,
     extra metrics, callbacks that want every batch) goes to `keras.Model.fit` as it is.
+
+    `x` and `y` may have a further dimension in front, for variants of the same samples, of which
+    each epoch draws one.
 
     Attributes
     ----------
@@ -69,6 +72,8 @@ class InMemorySequential(keras.Sequential):
     ) -> keras.callbacks.History:
         """Train as `keras.Model.fit` does; see the class for what differs."""
         if not self._fits_in_memory(x, y, validation_data, callbacks, other):
+            if np.ndim(x) == 3:
+                raise ValueError("keras.Model.fit cannot choose between variants of the samples.")
             return super().fit(
                 x,
                 y,
@@ -81,8 +86,9 @@ class InMemorySequential(keras.Sequential):
                 initial_epoch=initial_epoch,
                 **other,
             )
-        batch_size = min(batch_size or 32, _round_up(len(x), SMALLEST_BATCH))
-        n_steps = -(-len(x) // batch_size)
+        n_samples = x.shape[-2]
+        batch_size = min(batch_size or 32, _round_up(n_samples, SMALLEST_BATCH))
+        n_steps = -(-n_samples // batch_size)
         data = _cut_into_batches(x, y, batch_size)
         validation = None
         if validation_data is not None:
@@ -104,7 +110,7 @@ class InMemorySequential(keras.Sequential):
         logs: dict[str, float] = {}
         for epoch in range(initial_epoch, epochs):
             callbacks.on_epoch_begin(epoch)
-            order = self._draw_order(len(x), len(data.x), shuffle)
+            order = self._draw_order(x.shape[:-1], data, shuffle)
             progress = (epoch + np.arange(len(data.shares)) / n_steps) / epochs
             logs = self._run_epoch(order, progress, data, validation, callbacks)
             callbacks.on_epoch_end(epoch, logs)
@@ -118,7 +124,7 @@ class InMemorySequential(keras.Sequential):
     ) -> bool:
         """Whether the compiled epochs can do what was asked of `fit`."""
         arrays = [x, y, *(validation_data or ())]
-        tables = all(isinstance(a, np.ndarray | tf.Tensor) and a.ndim == 2 for a in arrays)
+        tables = all(isinstance(a, np.ndarray | tf.Tensor) and a.ndim in (2, 3) for a in arrays)
         plain = tables and len(arrays) in (2, 4)
         wants_batches = [c for c in _as_list(callbacks) if _wants_every_batch(c)]
         if wants_batches:
@@ -135,11 +141,20 @@ class InMemorySequential(keras.Sequential):
             self._compile_metrics._user_metrics or self._compile_metrics._user_weighted_metrics
         )
 
-    def _draw_order(self, n_samples: int, n_rows: int, shuffle: bool) -> tf.Tensor:
-        """Order of the rows in an epoch's batches, filled up to `n_rows`."""
+    def _draw_order(self, shape: tuple[int, ...], data: Batches, shuffle: bool) -> tf.Tensor:
+        """Rows of `data` in the order of an epoch's batches, filled up with its first.
+
+        With several variants of each sample, the epoch takes one of each: the first, which is the
+        sample as it is, half of the time.
+        """
+        *n_variants, n_samples = shape
+        n_rows = data.weights.shape[0]
         rng = getattr(self, "shuffle_rng", None) or np.random.default_rng()
         rows = np.zeros(n_rows, dtype=np.int32)
         rows[:n_samples] = rng.permutation(n_samples) if shuffle else np.arange(n_samples)
+        if n_variants and n_variants[0] > 1:
+            other = rng.integers(1, n_variants[0], n_samples)
+            rows[:n_samples] += n_rows * np.where(rng.random(n_samples) < 0.5, 0, other)
         return tf.constant(rows)
 
     def _run_epoch(
@@ -186,7 +201,7 @@ class InMemorySequential(keras.Sequential):
         data: Batches,
         validation: Batches | None,
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        batch_size = data.x.shape[0] // data.shares.shape[0]
+        batch_size = data.weights.shape[0] // data.shares.shape[0]
         # One gather for the epoch and contiguous slices for its batches: fewer small copies.
         x, y = tf.gather(data.x, order), tf.gather(data.y, order)
 
@@ -251,7 +266,7 @@ def _cut_into_batches(x: Any, y: Any, batch_size: int) -> Batches:
     Rows that fill up have no weight. The real rows of the last batch weigh more in return, since
     Keras divides a batch's loss by its length: so every batch has its rows' mean loss.
     """
-    n_samples = len(x)
+    n_samples = x.shape[-2]
     n_steps = -(-n_samples // batch_size)
     # At most a sixteenth more: the folds of a cross-validation then share one program.
     n_batches = _round_up(n_steps, max(1, n_steps // 16))
@@ -259,10 +274,13 @@ def _cut_into_batches(x: Any, y: Any, batch_size: int) -> Batches:
     filled = np.arange(batch_size) < in_batch[:, np.newaxis]
     weights = np.where(filled, batch_size / np.maximum(in_batch, 1)[:, np.newaxis], 0)
     missing = n_batches * batch_size - n_samples
-    x, y = (np.pad(np.asarray(a, np.float32), [(0, missing), (0, 0)]) for a in (x, y))
+    x, y = (
+        np.pad(np.asarray(a, np.float32), [(0, 0)] * (a.ndim - 2) + [(0, missing), (0, 0)])
+        for a in (x, y)
+    )
     return Batches(
-        x=tf.constant(x),
-        y=tf.constant(y),
+        x=tf.constant(x.reshape(-1, x.shape[-1])),
+        y=tf.constant(y.reshape(-1, y.shape[-1])),
         weights=tf.constant(weights.ravel(), dtype=tf.float32),
         shares=tf.constant(in_batch / n_samples, dtype=tf.float32),
         n_steps=tf.constant(n_steps),

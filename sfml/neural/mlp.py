@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
-from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,12 +13,12 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sfml.neural import _backend
-from sfml.neural._forward import ACTIVATIONS, forward
+from sfml.neural._checks import check_params
+from sfml.neural._forward import forward
+from sfml.neural._gradient import input_gradient
 
 if TYPE_CHECKING:
     import keras
-
-SCHEDULES = ("constant", "one_cycle")
 
 
 class KerasMLPRegressor(RegressorMixin, BaseEstimator):
@@ -57,18 +57,31 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
         Stop when the validation loss has not improved for so many epochs, and go back to the
         best weights. None trains all epochs and keeps the last weights.
     validation_fraction : float, default=0.2
-        Share of the rows set aside, at random, for the validation loss. With 0, early stopping
-        watches the training loss.
+        Share of the rows set aside, at random, for the validation loss, unless `fit` is given
+        rows for it. With 0, early stopping watches the training loss.
+    quantiles : sequence of float or None, default=None
+        Levels of the quantiles to learn, growing and with 0.5 among them, such as
+        ``(0.16, 0.5, 0.84)``. The loss is then twice the pinball loss, averaged over them; that of
+        ``(0.5,)`` is the mean absolute error. `predict` gives the median.
     offset_feature : int or None, default=None
         Column of X that is added to the network's output as it is, instead of being one of its
         inputs: with a luminosity in dex there, the network learns the logarithm of the ratio of
         each target to it.
+    ignored_features : sequence of int, default=()
+        Columns of X that are no inputs.
+    fill_missing : bool, default=False
+        Whether NaN among the inputs stands for what is not known, and counts as 0: the mean, if
+        inputs are standardised. A NaN in the offset gives NaN. If not, NaN is an error.
     scale_target : bool, default=False
         Train on targets (less the offset) of zero mean and unit variance. `history_` is then in
         these units; predictions are not.
     n_networks : int, default=1
         Networks to train, which differ in their first weights and in the order of rows; the
         prediction is their mean.
+    warm_start : bool, default=False
+        Whether another `fit` goes on from the weights of the last one (a lower `learning_rate` and
+        fewer `epochs` are then enough), which must be of the same shape, and keeps its scaling of
+        the targets.
     callbacks : sequence of keras.callbacks.Callback, or of their classes, default=None
         Further callbacks for training, as `keras.Model.fit` takes them. They are kept as they
         are: a fitted model that holds Keras objects needs Keras to be unpickled.
@@ -139,9 +152,13 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
         epochs: int = 5000,
         patience: int | None = 300,
         validation_fraction: float = 0.2,
+        quantiles: Sequence[float] | None = None,
         offset_feature: int | None = None,
+        ignored_features: Sequence[int] = (),
+        fill_missing: bool = False,
         scale_target: bool = False,
         n_networks: int = 1,
+        warm_start: bool = False,
         callbacks: Sequence[Any] | None = None,
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
@@ -158,14 +175,25 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
         self.epochs = epochs
         self.patience = patience
         self.validation_fraction = validation_fraction
+        self.quantiles = quantiles
         self.offset_feature = offset_feature
+        self.ignored_features = ignored_features
+        self.fill_missing = fill_missing
         self.scale_target = scale_target
         self.n_networks = n_networks
+        self.warm_start = warm_start
         self.callbacks = callbacks
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X: Any, y: Any) -> KerasMLPRegressor:
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        X_val: Any = None,
+        y_val: Any = None,
+        variants: Sequence[Any] | None = None,
+    ) -> KerasMLPRegressor:
         """Train the network.
 
         Parameters
@@ -174,6 +202,13 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
             Inputs, standardised.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Targets; for galaxies, in dex.
+        X_val : array-like of shape (n_validation, n_features), default=None
+            Rows for the validation loss; none of X are then set aside.
+        y_val : array-like of shape (n_validation,) or (n_validation, n_outputs), default=None
+            Their targets.
+        variants : sequence of array-like of shape (n_samples, n_features), default=None
+            The same samples as they might have been measured instead, such as with fewer bands.
+            An epoch sees each sample once: as in X half of the time, else in one of these.
 
         Returns
         -------
@@ -183,21 +218,30 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
         ------
         ValueError
             If a parameter is out of range, if X or y hold NaN or infinity, if there are fewer
-            than two rows, or if the loss became NaN.
+            than two rows, if the variants are not shaped as X, or if the loss became NaN.
         """
-        self._check_params()
+        check_params(self)
+        earlier = self._earlier_weights()
         X, y = self._check_training_data(X, y)
         rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31 - 1))
-        training, validation = self._split(len(X), rng)
-        self.n_train_, self.n_validation_ = len(training), len(validation)
-        inputs, offset = self._split_offset(X)
-        y = y - offset
-        mean, scale = self._target_scale(y[training])
-        y = (y - mean) / scale
-        held_aside = (inputs[validation], y[validation]) if len(validation) else None
+        if X_val is None:
+            learnt, validation = self._split(len(X), rng)
+            held_aside = (X[validation], y[validation])
+        else:
+            learnt = np.arange(len(X))
+            held_aside = self._check_validation_data(X_val, y_val)
+        self.n_train_, self.n_validation_ = len(learnt), len(held_aside[0])
+        seen = np.stack([X, *self._check_variants(variants, X.shape)])[:, learnt]
+        inputs, targets = self._relative(seen, y[learnt])
+        mean, scale = self._scaling if earlier else self._target_scale(targets[0])
+        training = (inputs, (targets - mean) / scale)
+        if len(seen) == 1:
+            training = (training[0][0], training[1][0])
+        inputs, targets = self._relative(*held_aside)
+        held_aside = (inputs, (targets - mean) / scale)
         trained = [
-            self._train_one((inputs[training], y[training]), held_aside, rng)
-            for _ in range(self.n_networks)
+            self._train_one(training, held_aside if self.n_validation_ else None, rng, weights)
+            for weights in earlier or itertools.repeat(None, self.n_networks)
         ]
         self.device_ = _backend.load("_network").device()
         self._keep_history([history for _, history in trained])
@@ -215,15 +259,93 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
         Returns
         -------
         ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            As y was in `fit`.
+            As y was in `fit`; with quantiles, the median.
+        """
+        out = self._outputs(X)[:, :, self._median()]
+        return out.ravel() if self._y_ndim == 1 else out
+
+    def predict_quantiles(self, X: Any) -> np.ndarray:
+        """Predict the quantiles that were learnt, as the network gives them.
+
+        A network may put a quantile above the next one: see `sfml.uncertainty.uncross`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Inputs, prepared as for `fit`. No rows give an empty result.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_quantiles) or (n_samples, n_outputs, n_quantiles)
+            In the order of `quantiles`.
+
+        Raises
+        ------
+        ValueError
+            If no quantiles were learnt.
+        """
+        if self.quantiles is None:
+            raise ValueError(
+                "This network learnt no quantiles: fit it with quantiles=(0.16, 0.5, 0.84), say."
+            )
+        out = self._outputs(X)
+        return out[:, 0] if self._y_ndim == 1 else out
+
+    def gradient(self, X: Any) -> np.ndarray:
+        """Differentiate what `predict` gives by every input, exactly.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Inputs, prepared as for `fit`. No rows give an empty result.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features) or (n_samples, n_outputs, n_features)
+            1 for `offset_feature`, 0 for `ignored_features` and where NaN counts as 0.
         """
         check_is_fitted(self)
         X = validate_data(
-            self, X, reset=False, dtype=(np.float64, np.float32), ensure_min_samples=0
+            self,
+            X,
+            reset=False,
+            dtype=np.float64,
+            ensure_all_finite=self._finite(),
+            ensure_min_samples=0,
+        )
+        inputs, _ = self._split_offset(X)
+        columns = np.arange(self.n_features_in_)
+        used = np.delete(columns, self._no_inputs()) if self._no_inputs() else columns
+        medians = self._median() + self._n_quantiles() * np.arange(self.n_outputs_)
+        out = np.zeros((len(X), self.n_outputs_, len(columns)))
+        out[:, :, used] = input_gradient(
+            inputs, self.coefs_, self.intercepts_, self.activation, medians.tolist()
+        )
+        out *= ~np.isnan(X)[:, np.newaxis]
+        if self.offset_feature is not None:
+            out[:, :, self.offset_feature] = 1
+        return out[:, 0] if self._y_ndim == 1 else out
+
+    def _outputs(self, X: Any) -> np.ndarray:
+        """Compute outputs of shape (n_samples, n_outputs, n_quantiles)."""
+        check_is_fitted(self)
+        X = validate_data(
+            self,
+            X,
+            reset=False,
+            dtype=(np.float64, np.float32),
+            ensure_all_finite=self._finite(),
+            ensure_min_samples=0,
         )
         inputs, offset = self._split_offset(X)
-        out = forward(inputs, self.coefs_, self.intercepts_, self.activation) + offset
-        return out.ravel() if self._y_ndim == 1 else out
+        out = forward(inputs, self.coefs_, self.intercepts_, self.activation)
+        return (out + offset).reshape(len(X), self.n_outputs_, self._n_quantiles())
+
+    def _n_quantiles(self) -> int:
+        return 1 if self.quantiles is None else len(self.quantiles)
+
+    def _median(self) -> int:
+        return 0 if self.quantiles is None else list(self.quantiles).index(0.5)
 
     def to_keras(self) -> keras.Model:
         """Rebuild the network in Keras, compiled and with its trained weights.
@@ -251,49 +373,41 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
         )
         return model
 
-    def _check_params(self) -> None:
-        sizes = self.hidden_layer_sizes
-        if isinstance(sizes, str) or not np.iterable(sizes) or not all(map(_is_count, sizes)):
-            raise ValueError(
-                "hidden_layer_sizes must be a sequence of positive integers, such as "
-                f"(44, 66, 66); got {sizes!r}."
-            )
-        if not isinstance(self.activation, str) or self.activation not in ACTIVATIONS:
-            raise ValueError(
-                f"activation must be one of {', '.join(ACTIVATIONS)}; got {self.activation!r}."
-            )
-        if self.schedule not in SCHEDULES:
-            raise ValueError(
-                f"schedule must be one of {', '.join(SCHEDULES)}; got {self.schedule!r}."
-            )
-        for name in ("batch_size", "epochs", "patience", "n_networks"):
-            value = getattr(self, name)
-            if not (_is_count(value) or (name == "patience" and value is None)):
-                raise ValueError(f"{name} must be a positive integer; got {value!r}.")
-        if self.weight_decay is not None and not (
-            isinstance(self.weight_decay, Real) and self.weight_decay >= 0
-        ):
-            raise ValueError(f"weight_decay must be None or >= 0; got {self.weight_decay!r}.")
-        if not (isinstance(self.learning_rate, Real) and 0 < self.learning_rate < np.inf):
-            raise ValueError(
-                f"learning_rate must be positive and finite; got {self.learning_rate!r}."
-            )
-        if not (isinstance(self.validation_fraction, Real) and 0 <= self.validation_fraction < 1):
-            raise ValueError(
-                f"validation_fraction must lie in [0, 1); got {self.validation_fraction!r}."
-            )
-
     def _check_training_data(self, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
         X, y = validate_data(
-            self, X, y, dtype=np.float32, multi_output=True, y_numeric=True, ensure_min_samples=2
+            self,
+            X,
+            y,
+            dtype=np.float32,
+            ensure_all_finite=self._finite(),
+            multi_output=True,
+            y_numeric=True,
+            ensure_min_samples=2,
         )
         self._y_ndim = y.ndim
         y = y.reshape(len(y), -1).astype(np.float64)
         self.n_outputs_ = y.shape[1]
-        offset = self.offset_feature
-        if offset is not None and not -X.shape[1] <= offset < X.shape[1]:
-            raise ValueError(f"offset_feature={offset} is no column of X, which has {X.shape[1]}.")
+        for column in self._no_inputs():
+            if not -X.shape[1] <= column < X.shape[1]:
+                raise ValueError(
+                    f"offset_feature={self.offset_feature} and ignored_features="
+                    f"{self.ignored_features!r} must be columns of X, which has {X.shape[1]}."
+                )
         return X, y
+
+    def _check_validation_data(self, X_val: Any, y_val: Any) -> tuple[np.ndarray, np.ndarray]:
+        X_val = self._check_more(X_val)
+        y_val = np.asarray(y_val, dtype=np.float64).reshape(len(X_val), -1)
+        if y_val.shape[1] != self.n_outputs_:
+            raise ValueError(f"y_val has {y_val.shape[1]} columns; y has {self.n_outputs_}.")
+        return X_val, y_val
+
+    def _check_variants(self, variants: Any, shape: tuple[int, int]) -> list[np.ndarray]:
+        arrays = [self._check_more(variant) for variant in (() if variants is None else variants)]
+        for array in arrays:
+            if array.shape != shape:
+                raise ValueError(f"Each variant must be shaped as X, {shape}; got {array.shape}.")
+        return arrays
 
     def _split(self, n_samples: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Row numbers for training and for the validation loss."""
@@ -303,12 +417,31 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
             n_validation = min(max(n_validation, 1), n_samples - 1)
         return rows[n_validation:], rows[:n_validation]
 
+    def _check_more(self, X: Any) -> np.ndarray:
+        return validate_data(
+            self, X, reset=False, dtype=np.float32, ensure_all_finite=self._finite()
+        )
+
+    def _finite(self) -> bool | str:
+        return "allow-nan" if self.fill_missing else True
+
+    def _no_inputs(self) -> list[int]:
+        offset = () if self.offset_feature is None else (self.offset_feature,)
+        return [*self.ignored_features, *offset]
+
     def _split_offset(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Separate the inputs of the network from what is added to its output."""
+        inputs = np.delete(X, self._no_inputs(), axis=-1) if self._no_inputs() else X
+        if self.fill_missing:
+            inputs = np.where(np.isnan(inputs), 0, inputs)
         if self.offset_feature is None:
-            return X, np.zeros(1)
-        offset = X[:, [self.offset_feature]].astype(np.float64)
-        return np.delete(X, self.offset_feature, axis=1), offset
+            return inputs, np.zeros(1)
+        return inputs, X[..., [self.offset_feature]].astype(np.float64)
+
+    def _relative(self, X: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Take the offset from the targets; what else is no input is left out."""
+        inputs, offset = self._split_offset(X)
+        return inputs, np.broadcast_to(y - offset, (*X.shape[:-1], y.shape[-1]))
 
     def _target_scale(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         n_outputs = y.shape[1]
@@ -318,8 +451,24 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
         scale[scale == 0] = 1
         return y.mean(axis=0), scale
 
+    def _earlier_weights(self) -> list[list[np.ndarray]]:
+        """Weights of each network to go on from, as Keras has them; none without `warm_start`."""
+        if not self.warm_start or not hasattr(self, "coefs_"):
+            return []
+        mean, scale = (np.repeat(a, self._n_quantiles()) for a in self._scaling)
+        coefs = [*self.coefs_[:-1], self.coefs_[-1] / scale]
+        intercepts = [*self.intercepts_[:-1], (self.intercepts_[-1] - mean) / scale]
+        weights = [a for pair in zip(coefs, intercepts, strict=True) for a in pair]
+        if coefs[0].ndim == 2:
+            return [weights]
+        return [[a[k] for a in weights] for k in range(len(coefs[0]))]
+
     def _train_one(
-        self, training: Any, validation: Any, rng: np.random.Generator
+        self,
+        training: Any,
+        validation: Any,
+        rng: np.random.Generator,
+        earlier: list[np.ndarray] | None,
     ) -> tuple[list[np.ndarray], pd.DataFrame]:
         """Train one network; return its weights and its losses."""
         network = _backend.load("_network")
@@ -330,7 +479,10 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
                 learning_rate=self.learning_rate if isinstance(self.optimizer, str) else None,
                 schedule=self.schedule,
                 rng=rng,
+                quantiles=self.quantiles,
             )
+            if earlier is not None:
+                self._go_on_from(model, earlier)
             losses = network.train(
                 model,
                 training,
@@ -352,6 +504,16 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
             )
         return weights, history
 
+    def _go_on_from(self, model: Any, weights: list[np.ndarray]) -> None:
+        shapes = [w.shape for w in model.get_weights()]
+        if shapes != [w.shape for w in weights]:
+            raise ValueError(
+                f"warm_start=True goes on from weights of shapes {[w.shape for w in weights]}, but "
+                f"this network needs {shapes}: fit the same inputs, outputs and layers, or set "
+                "warm_start=False."
+            )
+        model.set_weights(weights)
+
     def _keep_history(self, histories: list[pd.DataFrame]) -> None:
         self.history_ = pd.concat(histories).groupby(level="epoch").mean()
         self.n_epochs_ = len(self.history_)
@@ -365,6 +527,9 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
         layers = (
             weights[0] if len(weights) == 1 else [np.stack(w) for w in zip(*weights, strict=True)]
         )
+        self._scaling = mean, scale
+        # The quantiles of an output stand side by side.
+        mean, scale = (np.repeat(a, self._n_quantiles()) for a in (mean, scale))
         self.coefs_, self.intercepts_ = list(layers[::2]), list(layers[1::2])
         self.coefs_[-1] = (self.coefs_[-1] * scale).astype(np.float32)
         self.intercepts_[-1] = (self.intercepts_[-1] * scale + mean).astype(np.float32)
@@ -372,21 +537,19 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
     def _spec(self) -> Any:
         """Describe the network to `_network`."""
         return _backend.load("_network").NetworkSpec(
-            n_inputs=self.n_features_in_ - (self.offset_feature is not None),
+            n_inputs=self.n_features_in_ - len(self._no_inputs()),
             n_outputs=self.n_outputs_,
             hidden_layer_sizes=tuple(int(size) for size in self.hidden_layer_sizes),
             activation=self.activation,
             loss=self.loss,
             optimizer=self.optimizer,
             weight_decay=self.weight_decay if isinstance(self.optimizer, str) else None,
+            quantiles=None if self.quantiles is None else tuple(map(float, self.quantiles)),
         )
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         tags.target_tags.single_output = True
+        tags.input_tags.allow_nan = self.fill_missing
         return tags
-
-
-def _is_count(value: Any) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) > 0
