@@ -1,0 +1,117 @@
+"""A predictive distribution from a few of its quantiles.
+
+Between two levels a quantile grows linearly with the normal score of its level, Phi^-1(level),
+and beyond the outermost levels it goes on along the same line. Any normal distribution is thus
+recovered exactly from two of its quantiles, its tails included.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import ndtr, ndtri
+
+# In dex. Where the two outermost quantiles are equal, a slope of zero would put every value
+# beyond them infinitely many scores away.
+_LEAST_SLOPE = 1e-12
+
+
+def quantiles_at(quantiles: np.ndarray, levels: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Evaluate the quantile function of each galaxy.
+
+    Parameters
+    ----------
+    quantiles : ndarray of shape (n_galaxies, n_levels)
+        They do not decrease along a row.
+    levels : ndarray of shape (n_levels,)
+        Growing, at least two.
+    scores : ndarray of shape (n_scores,) or (n_galaxies, n_scores)
+        Normal scores of the levels wanted, the same for all galaxies or each its own.
+
+    Returns
+    -------
+    ndarray of shape (n_galaxies, n_scores)
+        In the unit of the quantiles; NaN for a galaxy with a NaN.
+    """
+    nodes = ndtri(levels)
+    after = np.clip(np.searchsorted(nodes, scores), 1, len(nodes) - 1)
+    if np.ndim(scores) == 1:  # the same levels for all galaxies: many times faster
+        # No matrix product: its last bits would depend on the number of galaxies.
+        share = (scores - nodes[after - 1]) / (nodes[after] - nodes[after - 1])
+        # From the nearer end, so that the levels given, and equal quantiles, are kept exactly.
+        nearer = np.where(share < 0.5, after - 1, after)
+        share = np.where(share < 0.5, share, share - 1)
+        return quantiles[:, nearer] + share * (quantiles[:, after] - quantiles[:, after - 1])
+    start = np.take_along_axis(quantiles, after - 1, axis=1)
+    stop = np.take_along_axis(quantiles, after, axis=1)
+    slope = (stop - start) / (nodes[after] - nodes[after - 1])
+    return start + slope * (scores - nodes[after - 1])
+
+
+def scores_of(quantiles: np.ndarray, levels: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Find the normal score, Phi^-1(CDF), of one value in each galaxy's distribution.
+
+    Parameters
+    ----------
+    quantiles : ndarray of shape (n_galaxies, n_levels)
+        They do not decrease along a row; finite.
+    levels : ndarray of shape (n_levels,)
+        Growing, at least two.
+    values : ndarray of shape (n_galaxies,)
+        In the unit of the quantiles, finite.
+
+    Returns
+    -------
+    ndarray of shape (n_galaxies,)
+        Finite. For a value which several quantiles are equal to, the middle of their levels.
+    """
+    nodes = ndtri(levels)
+    below = (quantiles < values[:, None]).sum(axis=1)
+    up_to = (quantiles <= values[:, None]).sum(axis=1)
+    after = np.clip(below, 1, len(nodes) - 1)
+    rows = np.arange(len(quantiles))
+    rise = quantiles[rows, after] - quantiles[rows, after - 1]
+    slope = np.maximum(rise / (nodes[after] - nodes[after - 1]), _LEAST_SLOPE)
+    # Beyond the outermost levels the line starts from the outermost one, which tells where the
+    # slope is the least one.
+    start = np.where(below == len(nodes), len(nodes) - 1, after - 1)
+    between = nodes[start] + (values - quantiles[rows, start]) / slope
+    first, last = np.minimum(below, len(nodes) - 1), np.maximum(up_to - 1, 0)
+    middle = ndtri((levels[first] + levels[last]) / 2)
+    return np.where(up_to > below, middle, between)
+
+
+def crps_of(quantiles: np.ndarray, levels: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Continuous ranked probability score of each galaxy, in closed form.
+
+    Parameters
+    ----------
+    quantiles : ndarray of shape (n_galaxies, n_levels)
+        They do not decrease along a row; finite.
+    levels : ndarray of shape (n_levels,)
+        Growing, at least two.
+    values : ndarray of shape (n_galaxies,)
+        The labels, in the unit of the quantiles, finite.
+
+    Returns
+    -------
+    ndarray of shape (n_galaxies,)
+        In the unit of the quantiles.
+    """
+    # The CRPS is the integral of CDF^2 below the label and of (1 - CDF)^2 above it. On each of
+    # the segments a value is linear in the normal score, and the CDF is Phi of the score.
+    nodes = ndtri(levels)
+    slopes = np.diff(quantiles, axis=1) / np.diff(nodes)
+    slopes = np.column_stack([slopes[:, 0], slopes, slopes[:, -1]])
+    slopes[:, [0, -1]] = np.maximum(slopes[:, [0, -1]], _LEAST_SLOPE)
+    score = scores_of(quantiles, levels, values)[:, None]
+    low, high = np.append(-np.inf, nodes), np.append(nodes, np.inf)
+    below = _phi2(np.minimum(high, score)) - _phi2(np.minimum(low, score))
+    above = _phi2(-np.maximum(low, score)) - _phi2(-np.maximum(high, score))
+    return np.sum(slopes * (below + above), axis=1)
+
+
+def _phi2(z: np.ndarray) -> np.ndarray:
+    """Integral of Phi^2, the squared normal CDF, from minus infinity to z."""
+    z = np.maximum(z, -40.0)  # where it is 0 in floating point, and -inf would give NaN
+    cdf, density = ndtr(z), np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
+    return z * cdf**2 + 2 * density * cdf - ndtr(np.sqrt(2) * z) / np.sqrt(np.pi)
