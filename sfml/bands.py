@@ -31,6 +31,8 @@ class BandSet:
     missing_codes : sequence of float, default=(-999, -99, -9)
         Values which stand for "not measured". Only these exact values count: any other negative
         flux is a measurement.
+    redshift_error : str or None, default=None
+        Column name of the redshift's 1-sigma error, if the catalogue has one.
 
     Raises
     ------
@@ -55,6 +57,7 @@ class BandSet:
     redshift: str = "Z"
     unit: str = "Jy"
     missing_codes: Sequence[float] = (-999.0, -99.0, -9.0)
+    redshift_error: str | None = None
 
     def __post_init__(self) -> None:
         # Tuples make the set hashable, and safe to share between estimators.
@@ -91,7 +94,7 @@ class BandSet:
                     f"{field} must contain '{{band}}', as in '{{band}}_flux'; "
                     f"got {getattr(self, field)!r}."
                 )
-        columns = self.columns
+        columns = [*self.columns, *([self.redshift_error] if self.redshift_error else [])]
         repeated = sorted({name for name in columns if columns.count(name) > 1})
         if repeated:
             raise ValueError(

@@ -11,9 +11,26 @@ from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
 from sfml._cosmology import log_distance_factor
+from sfml._photometry import Photometry, mean_log_snr
 from sfml._redshift_grid import RedshiftGrid, find_redshift_grid
+from sfml._reference import learn_reference
 from sfml.bands import GAMA, BandSet
+from sfml.flags import Flag, raised
 from sfml.targets import read_targets
+
+_CHOICES = {
+    "missing": ("auto", "flag", "nan"),
+    "redshift": ("spectroscopic", "photometric", "none"),
+}
+
+# What `unit_guard` grants beyond the training rows, in dex, and the rows that make a range. One
+# faint galaxy in 36,000 would hide a factor of 1/1000: hence the tails left out.
+_GUARD = 1.0
+_GUARD_ROWS = 100
+_GUARD_TAIL = 1e-3
+_LEAST_REDSHIFT_ERROR = 1e-5
+# The quantile of the training rows' signal-to-noise ratios below which galaxies are flagged.
+_LOWEST_SNR = 1e-3
 
 
 class FluxFeatures(TransformerMixin, BaseEstimator):
@@ -36,6 +53,13 @@ class FluxFeatures(TransformerMixin, BaseEstimator):
         redshift, all others are fluxes without errors, and all serve as reference.
     errors : bool, default=True
         Whether the inputs have flux errors, between the fluxes and the redshift.
+    missing : {"auto", "flag", "nan"}, default="auto"
+        What is said of galaxies that miss some bands. "flag" adds an output a band, 1 where it was
+        observed and 0 where not, and reads the reference flux off whatever bands there are; "nan"
+        leaves it at NaN for the band's outputs; "auto" flags if `fit` sees such galaxies.
+    redshift : {"spectroscopic", "photometric", "none"}, default="spectroscopic"
+        "photometric": the inputs end with the redshift and its error, which is an output too.
+        "none": they have no redshift, and the last output is the reference flux.
     reference_range : (float, float), default=(0.85, 2.5)
         Effective wavelengths, in micron, of the bands that make the reference flux. All bands
         do if none lies between.
@@ -43,6 +67,9 @@ class FluxFeatures(TransformerMixin, BaseEstimator):
         Step and offset of the grid of redshifts at which the labels were fitted, with points at
         ``(i + offset) * step``: the luminosity is then taken at the nearest of them. "auto"
         looks for a grid in the labels given to `fit`; None takes each galaxy's own redshift.
+    unit_guard : bool, default=True
+        Whether `transform` refuses a catalogue most of whose galaxies are ten times brighter, or
+        fainter, than nearly all in `fit`: fluxes in another unit, most likely.
 
     Attributes
     ----------
@@ -51,6 +78,14 @@ class FluxFeatures(TransformerMixin, BaseEstimator):
         galaxies in `fit`.
     redshift_grid_ : (float, float), or None
         Step and offset of the grid in use.
+    flags_missing_ : bool
+        Whether there is an output a band that says if it was observed.
+    brightness_range_ : (float, float)
+        Quantiles 0.001 and 0.999 of the last output of the galaxies in `fit`, in dex; infinite
+        for fewer than 100.
+    redshift_range_, fewest_bands_, least_log_snr_ : (float, float), int, float
+        What `flag` compares with: the range of redshifts, the smallest number of bands, and the
+        mean logarithm of the signal-to-noise ratios that all but 1 in 1000 galaxies exceed.
     n_features_in_ : int
         Number of inputs.
     feature_names_in_ : ndarray of str
@@ -58,9 +93,11 @@ class FluxFeatures(TransformerMixin, BaseEstimator):
 
     Notes
     -----
-    NaN stays NaN: rows that were blanked stay blank, and so do galaxies at no positive redshift
-    or without any reference band. Reference bands that are NaN, while others are not, are left
-    out of the mean; one fainter than its error counts as its error.
+    The outputs of a missing band are NaN, and all outputs are for galaxies that were blanked, or
+    at no positive redshift. Where missing bands are flagged, the reference flux is that of a
+    typical galaxy of `fit` scaled to the bands observed, each weighted by how closely it tells the
+    near infrared; else reference bands that are NaN are left out of the mean. A reference band
+    fainter than its error counts as its error.
 
     References
     ----------
@@ -85,13 +122,19 @@ class FluxFeatures(TransformerMixin, BaseEstimator):
         bands: BandSet | str | None = None,
         *,
         errors: bool = True,
+        missing: str = "auto",
+        redshift: str = "spectroscopic",
         reference_range: tuple[float, float] = (0.85, 2.5),
         redshift_grid: str | tuple[float, float] | None = "auto",
+        unit_guard: bool = True,
     ) -> None:
         self.bands = bands
         self.errors = errors
+        self.missing = missing
+        self.redshift = redshift
         self.reference_range = reference_range
         self.redshift_grid = redshift_grid
+        self.unit_guard = unit_guard
 
     def fit(self, X: Any, y: Any = None) -> FluxFeatures:
         """Learn the redshift grid of the labels, and without errors each band's softening.
@@ -111,17 +154,32 @@ class FluxFeatures(TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If `redshift_grid` is none of the above, or if X has another number of columns than
+            If a parameter is none of the above, or if X has another number of columns than
             the bands ask for, or holds infinity.
         """
+        self._check_params()
         X = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan")
-        n_bands = self._n_bands()
-        self._reference = self._reference_bands(n_bands)
-        self.softening_ = None
-        if not self._has_errors():
-            ratio = X[:, :n_bands] / self._reference_flux(X[:, :n_bands], None)[:, np.newaxis]
-            self.softening_ = 0.1 * _positive_medians(ratio)
-        self.redshift_grid_ = self._find_grid(X, y)
+        photometry = self._split(X)
+        self.flags_missing_ = self._decide_flags(photometry.flux)
+        self._reference = learn_reference(
+            photometry.flux,
+            photometry.error,
+            self._reference_bands(photometry.flux.shape[1]),
+            any_bands=self.flags_missing_,
+        )
+        self.softening_ = self.redshift_grid_ = None
+        if photometry.error is None:
+            reference = np.exp(self._reference.log(photometry.flux, None))
+            self.softening_ = 0.1 * _positive_medians(photometry.flux / reference[:, np.newaxis])
+        self.redshift_grid_ = self._find_grid(X, photometry, y)
+        self._learn_limits(photometry)
+        brightness = self.compute(photometry)[:, -1]
+        known = brightness[np.isfinite(brightness)]
+        enough = len(known) >= _GUARD_ROWS
+        self.brightness_range_ = (-np.inf, np.inf)
+        if enough:
+            low, high = np.quantile(known, [_GUARD_TAIL, 1 - _GUARD_TAIL])
+            self.brightness_range_ = float(low), float(high)
         return self
 
     def transform(self, X: Any) -> np.ndarray:
@@ -135,10 +193,18 @@ class FluxFeatures(TransformerMixin, BaseEstimator):
         Returns
         -------
         ndarray of shape (n_galaxies, n_outputs)
-            An asinh magnitude (natural logarithm) a band, a relative error in dex a band if
-            there are errors, the redshift, its logarithm, the logarithm of the reference flux,
-            with a redshift grid what the grid adds to the logarithm of a luminosity, and the
-            logarithm of the reference luminosity, in arbitrary units.
+            As `get_feature_names_out` names them: an asinh magnitude (natural logarithm) a band; if
+            there are errors, a relative error in dex a band; if missing bands are flagged, 1 a
+            band observed and 0 a band missing; with a redshift grid what it adds to the logarithm
+            of a luminosity; the relative error of a photometric redshift in dex; the mean logarithm
+            of the bands' signal-to-noise ratios, in dex; the redshift and its logarithm; the
+            logarithm of the reference flux; and that of the reference luminosity, in arbitrary
+            units.
+
+        Raises
+        ------
+        ValueError
+            If X has not the columns of `fit`, holds infinity, or by `unit_guard`.
         """
         check_is_fitted(self)
         X = validate_data(
@@ -149,24 +215,72 @@ class FluxFeatures(TransformerMixin, BaseEstimator):
             ensure_all_finite="allow-nan",
             ensure_min_samples=0,
         )
-        n_bands = self._n_bands()
-        flux, redshift = X[:, :n_bands], X[:, -1]
-        error = X[:, n_bands:-1] if self._has_errors() else None
-        reference = self._reference_flux(flux, error)
-        scale = reference[:, np.newaxis]
-        if error is None:
-            parts = [_asinh_magnitude(flux / scale, self.softening_)]
-        else:
-            relative = error / scale
-            parts = [_asinh_magnitude(flux / scale, relative), np.log10(relative)]
-        at = np.where(redshift > 0, redshift, np.nan)
-        parts += [redshift, np.log10(at), np.log10(reference)]
-        log_luminosity = np.log10(reference) + log_distance_factor(np.log10(at))
-        if self.redshift_grid_ is not None:
-            shift = self.redshift_grid_.shift(at)
-            parts.append(shift)
-            log_luminosity += shift
-        return np.column_stack([*parts, log_luminosity])
+        features = self.compute(self._split(X))
+        if self.unit_guard and isinstance(self._bands(), BandSet):
+            self._check_unit(features[:, -1])
+        return features
+
+    def flag(self, X: Any) -> np.ndarray:
+        """Flag galaxies beyond those of `fit` in redshift, bands or signal-to-noise ratio.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_galaxies, n_inputs)
+            As for `fit`; blanked galaxies get no flag.
+
+        Returns
+        -------
+        ndarray of int, shape (n_galaxies,)
+            Sums of `sfml.flags.Flag`.
+        """
+        check_is_fitted(self)
+        photometry = self._split(np.asarray(X, dtype=np.float64))
+        low, high = self.redshift_range_
+        n_bands, log_snr = _depth(photometry)
+        flag = raised(Flag.FEW_BANDS, (n_bands > 0) & (n_bands < self.fewest_bands_))
+        if photometry.redshift is not None:
+            redshift = photometry.redshift
+            flag |= raised(Flag.REDSHIFT, (redshift < low) | (redshift > high))
+        return flag | raised(Flag.LOW_SNR, log_snr < self.least_log_snr_)
+
+    def compute(self, photometry: Photometry) -> np.ndarray:
+        """Compute the features of photometry that was checked.
+
+        Fluxes may be complex: the imaginary part of the features is then, to the last digit, their
+        derivative along that of the fluxes (Squire & Trapp 1998, SIAM Rev., 40, 110).
+
+        Parameters
+        ----------
+        photometry : Photometry
+            Fluxes, errors, and redshifts with their errors, of n galaxies.
+
+        Returns
+        -------
+        ndarray of shape (n_galaxies, n_outputs)
+        """
+        flux, error, redshift, redshift_error = photometry
+        reference = self._reference.log(flux, error)
+        parts = [self._band_features(photometry, reference)]
+        if self.flags_missing_:
+            parts.append(~np.isnan(flux))
+        log_reference = reference / np.log(10)
+        brightness = log_reference
+        late = []
+        if redshift is not None:
+            at = np.where(redshift > 0, redshift, np.nan)
+            brightness = log_reference + log_distance_factor(np.log10(at))
+            if self.redshift_grid_ is not None:
+                shift = self.redshift_grid_.shift(at)
+                parts.append(shift)
+                brightness = brightness + shift
+            if redshift_error is not None:
+                late = [np.log10(np.maximum(redshift_error, _LEAST_REDSHIFT_ERROR) / (1 + at))]
+            late += [redshift, np.log10(at)]
+        if error is not None:
+            late.insert(len(late) and -2, mean_log_snr(flux, error))
+        features = np.column_stack([*parts, *late, log_reference, brightness])
+        features[np.isnan(brightness)] = np.nan
+        return features
 
     def get_feature_names_out(self, input_features: Sequence[str] | None = None) -> np.ndarray:
         """Name the outputs of `transform`.
@@ -186,10 +300,18 @@ class FluxFeatures(TransformerMixin, BaseEstimator):
         names = [f"{band}_asinh" for band in bands]
         if self._has_errors():
             names += [f"{band}_log_error" for band in bands]
-        names += ["redshift", "log_redshift", "log_reference_flux"]
+        if self.flags_missing_:
+            names += [f"{band}_observed" for band in bands]
         if self.redshift_grid_ is not None:
             names.append("redshift_grid_shift")
-        return np.asarray([*names, "log_reference_luminosity"], dtype=object)
+        if self._mode() == "photometric":
+            names.append("log_redshift_error")
+        if self._has_errors():
+            names.append("log_snr")
+        if self._mode() != "none":
+            names += ["redshift", "log_redshift"]
+        last = "log_reference_flux_again" if self._mode() == "none" else "log_reference_luminosity"
+        return np.asarray([*names, "log_reference_flux", last], dtype=object)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -202,23 +324,75 @@ class FluxFeatures(TransformerMixin, BaseEstimator):
     def _has_errors(self) -> bool:
         return self.errors and self.bands != "positional"
 
-    def _n_bands(self) -> int:
-        bands = self._bands()
-        if not isinstance(bands, BandSet):
-            return self.n_features_in_ - 1
-        expected = (2 if self.errors else 1) * len(bands) + 1
-        if self.n_features_in_ != expected:
-            raise ValueError(
-                f"X has {self.n_features_in_} columns, but {len(bands)} bands with "
-                f"errors={self.errors} need {expected}: the fluxes, "
-                f"{'their errors, ' if self.errors else ''}and the redshift. Set errors as "
-                "GamaSampleSelector's keep_errors, and the same bands."
-            )
-        return len(bands)
+    def _learn_limits(self, photometry: Photometry) -> None:
+        n_bands, log_snr = _depth(photometry)
+        self.fewest_bands_ = int(n_bands[n_bands > 0].min(initial=photometry.flux.shape[1]))
+        self.least_log_snr_, self.redshift_range_ = -np.inf, (-np.inf, np.inf)
+        if np.isfinite(log_snr).any():
+            self.least_log_snr_ = float(np.nanquantile(log_snr, _LOWEST_SNR))
+        if photometry.redshift is not None and np.isfinite(photometry.redshift).any():
+            redshift = photometry.redshift
+            self.redshift_range_ = float(np.nanmin(redshift)), float(np.nanmax(redshift))
 
-    def _find_grid(self, X: np.ndarray, y: Any) -> RedshiftGrid | None:
-        grid = self.redshift_grid
-        if grid is None or (isinstance(grid, str) and grid == "auto" and y is None):
+    def _mode(self) -> str:
+        return self.redshift if isinstance(self._bands(), BandSet) else "spectroscopic"
+
+    def _check_params(self) -> None:
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise ValueError(
+                    f"{name} must be one of {', '.join(choices)}; got {getattr(self, name)!r}."
+                )
+
+    def _decide_flags(self, flux: np.ndarray) -> bool:
+        gaps = np.isnan(flux)
+        seen = isinstance(self._bands(), BandSet) and (gaps.any(axis=1) & ~gaps.all(axis=1)).any()
+        return self.missing == "flag" or (self.missing == "auto" and bool(seen))
+
+    def _split(self, X: np.ndarray) -> Photometry:
+        """Tell fluxes, errors and redshifts apart."""
+        bands = self._bands()
+        n_last = {"none": 0, "spectroscopic": 1, "photometric": 2}[self._mode()]
+        n_bands = X.shape[1] - 1
+        if isinstance(bands, BandSet):
+            n_bands = len(bands)
+            expected = (2 if self.errors else 1) * n_bands + n_last
+            if X.shape[1] != expected:
+                raise ValueError(
+                    f"X has {X.shape[1]} columns, but {n_bands} bands with errors={self.errors} "
+                    f"and redshift={self.redshift!r} need {expected}: the fluxes, "
+                    f"{'their errors, ' if self.errors else ''}and the redshift columns. Set "
+                    "errors as GamaSampleSelector's keep_errors, and the same bands and redshift."
+                )
+        return Photometry.split(X, n_bands, errors=self._has_errors(), n_redshift=n_last)
+
+    def _band_features(self, photometry: Photometry, log_reference: np.ndarray) -> np.ndarray:
+        """Compute asinh magnitudes and, if there are errors, relative errors; NaN where missing."""
+        scale = np.exp(log_reference)[:, np.newaxis]
+        if photometry.error is None:
+            return _asinh_magnitude(photometry.flux / scale, self.softening_)
+        relative = photometry.error / scale
+        return np.hstack([_asinh_magnitude(photometry.flux / scale, relative), np.log10(relative)])
+
+    def _check_unit(self, brightness: np.ndarray) -> None:
+        low, high = self.brightness_range_
+        known = brightness[np.isfinite(brightness)]
+        beyond = (known < low - _GUARD) | (known > high + _GUARD)
+        if beyond.sum() * 2 <= len(known):
+            return
+        middle = 10 ** (np.median(known) - (low + high) / 2)
+        raise ValueError(
+            f"{beyond.sum()} of {len(known)} galaxies are at least ten times brighter, or fainter, "
+            f"than nearly all of training; the typical one by a factor of {middle:.3g} from their "
+            "middle. Are the fluxes in another unit, such as mJy for Jy (a factor of 1000)? "
+            "Convert them, or declare the catalogue's unit (BandSet's unit, or that of an astropy "
+            "column). unit_guard=False switches this check off."
+        )
+
+    def _find_grid(self, X: np.ndarray, photometry: Photometry, y: Any) -> RedshiftGrid | None:
+        grid, redshift = self.redshift_grid, photometry.redshift
+        nothing_to_see = y is None or redshift is None
+        if grid is None or (isinstance(grid, str) and grid == "auto" and nothing_to_see):
             return None
         if isinstance(grid, tuple | list) and len(grid) == 2 and grid[0] > 0:
             return RedshiftGrid(*grid)
@@ -229,13 +403,13 @@ class FluxFeatures(TransformerMixin, BaseEstimator):
             )
         targets, _ = read_targets(y)
         check_consistent_length(X, targets)
-        self.redshift_grid_ = None
-        features = self.transform(X)
+        features = self.compute(photometry)
         usable = np.isfinite(features).all(axis=1) & np.isfinite(targets).all(axis=1)
         if not usable.any():
             return None
         features, targets = features[usable], targets[usable]
-        return find_redshift_grid(X[usable, -1], features, targets - features[:, [-1]])
+        assert redshift is not None
+        return find_redshift_grid(redshift[usable], features, targets - features[:, [-1]])
 
     def _reference_bands(self, n_bands: int) -> np.ndarray:
         bands = self._bands()
@@ -245,16 +419,6 @@ class FluxFeatures(TransformerMixin, BaseEstimator):
         wavelengths = np.asarray(bands.wavelengths)
         inside = (wavelengths >= low) & (wavelengths <= high)
         return inside if inside.any() else np.ones(n_bands, dtype=bool)
-
-    def _reference_flux(self, flux: np.ndarray, error: np.ndarray | None) -> np.ndarray:
-        """Geometric mean of the reference bands; NaN where none is measured."""
-        flux = flux[:, self._reference]
-        floor = np.zeros_like(flux) if error is None else error[:, self._reference]
-        bright = np.maximum(flux, floor)
-        measured = bright > 0
-        total = np.where(measured, np.log(np.where(measured, bright, 1)), 0).sum(axis=1)
-        count = measured.sum(axis=1)
-        return np.where(count > 0, np.exp(total / np.maximum(count, 1)), np.nan)
 
 
 def _asinh_magnitude(ratio: np.ndarray, softening: Any) -> np.ndarray:
@@ -270,3 +434,10 @@ def _positive_medians(ratio: np.ndarray) -> np.ndarray:
         if len(positive):
             medians[j] = np.median(positive)
     return medians
+
+
+def _depth(photometry: Photometry) -> tuple[np.ndarray, np.ndarray]:
+    """Count observed bands; compute mean log signal-to-noise ratios, NaN without errors."""
+    flux, error = photometry.flux, photometry.error
+    log_snr = np.full(len(flux), np.nan) if error is None else mean_log_snr(flux, error)
+    return (~np.isnan(flux)).sum(axis=1), log_snr

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from numbers import Integral, Real
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,32 +14,14 @@ from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sfml import _tables
+from sfml._dropout import draw_dropout
 from sfml._funnel import SelectionReport, count_funnel
+from sfml._photometry import Photometry
 from sfml.bands import GAMA, BandSet
+from sfml.flags import CUT_FLAGS, raised
 from sfml.targets import TARGETS, check_limits, open_ends, read_one_target
 
 __all__ = ["GamaSampleSelector", "SelectionReport"]
-
-
-class _Photometry(NamedTuple):
-    """Fluxes, errors and redshifts, NaN where missing."""
-
-    flux: np.ndarray
-    error: np.ndarray | None
-    redshift: np.ndarray
-
-    @classmethod
-    def clean(
-        cls, flux: np.ndarray, error: np.ndarray | None, redshift: np.ndarray, bands: BandSet
-    ) -> _Photometry:
-        """Write NaN for whatever means "not measured"; overwrites the arrays given."""
-        missing = bands.is_missing(flux)
-        if error is not None:
-            missing |= bands.is_missing(error) | (error <= 0)
-            error[missing] = np.nan
-        flux[missing] = np.nan
-        redshift[bands.is_missing(redshift)] = np.nan
-        return cls(flux, error, redshift)
 
 
 class GamaSampleSelector(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
@@ -73,8 +55,15 @@ class GamaSampleSelector(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         Bands that must reach `min_snr`. 0 switches the cut off.
     min_snr : float, default=3
         Ratio of flux to flux error.
+    upper_limits : float or None, default=None
+        How many sigma the catalogue's upper limits are, if it has any: a negative error (not a
+        code) then says that the flux is such a limit, as CIGALE has it, and the band is taken to
+        measure 0 with an error of the limit divided by this. None: such a band is missing.
     keep_errors : bool, default=False
         Whether the flux errors are among the outputs, between the fluxes and the redshift.
+    redshift : {"spectroscopic", "photometric", "none"}, default="spectroscopic"
+        "photometric" reads the redshift's error too, which becomes the last output. "none" reads
+        no redshift: there is none among the outputs, and `z_range` is not applied.
     targets : sequence of str, default=TARGETS
         What the columns of a y without names are.
 
@@ -122,7 +111,9 @@ class GamaSampleSelector(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         negative: str = "reject",
         min_bands: int = 6,
         min_snr: float = 3,
+        upper_limits: float | None = None,
         keep_errors: bool = False,
+        redshift: str = "spectroscopic",
         targets: Sequence[str] = TARGETS,
     ) -> None:
         self.bands = bands
@@ -132,7 +123,9 @@ class GamaSampleSelector(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         self.negative = negative
         self.min_bands = min_bands
         self.min_snr = min_snr
+        self.upper_limits = upper_limits
         self.keep_errors = keep_errors
+        self.redshift = redshift
         self.targets = targets
 
     def fit(self, X: Any, y: Any = None) -> GamaSampleSelector:
@@ -158,7 +151,7 @@ class GamaSampleSelector(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         self._check_params()
         photometry = self._read(X, reset=True)
         flags = self._flags(photometry, y)
-        self.report_ = count_funnel(flags, self._descriptions(), len(photometry.redshift))
+        self.report_ = count_funnel(flags, self._descriptions(), len(photometry.flux))
         return self
 
     def transform(self, X: Any) -> np.ndarray:
@@ -177,11 +170,10 @@ class GamaSampleSelector(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         photometry = self._read(X, reset=False)
-        rejected: np.ndarray = np.zeros(len(photometry.redshift), dtype=bool)
+        rejected: np.ndarray = np.zeros(len(photometry.flux), dtype=bool)
         for flagged in self._flags(photometry, None).values():
             rejected |= flagged
-        errors = [photometry.error] if self.keep_errors and photometry.error is not None else []
-        out = np.hstack([photometry.flux, *errors, photometry.redshift[:, np.newaxis]])
+        out = photometry.columns(errors=self.keep_errors)
         out[rejected] = np.nan
         return out
 
@@ -227,6 +219,61 @@ class GamaSampleSelector(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             flags, index=pd.RangeIndex(_tables.n_rows(X)) if index is None else index
         )
 
+    def flag(self, X: Any) -> np.ndarray:
+        """Flag the galaxies that `transform` blanks.
+
+        Parameters
+        ----------
+        X : table or array of shape (n_galaxies, n_columns)
+            Catalogue.
+
+        Returns
+        -------
+        ndarray of int, shape (n_galaxies,)
+            Sums of `sfml.flags.Flag`.
+        """
+        flag = np.zeros(_tables.n_rows(X), dtype=np.int64)
+        for name, rejected in self.reasons(X).items():
+            flag |= raised(CUT_FLAGS[str(name)], rejected.to_numpy())
+        return flag
+
+    def drop_bands(
+        self, X: np.ndarray, n_variants: int, rng: np.random.Generator
+    ) -> list[np.ndarray]:
+        """Take bands away from galaxies, at random and as surveys do.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_galaxies, n_outputs)
+            What `transform` gave.
+        n_variants : int
+            How often.
+        rng : Generator
+            Source of randomness.
+
+        Returns
+        -------
+        list of ndarray of shape (n_galaxies, n_outputs)
+            The galaxies as they would be without these bands; NaN marks a band not observed.
+            Each keeps as many bands that reach `min_snr` as `min_bands` asks for.
+        """
+        check_is_fitted(self)
+        assert self.bands_ is not None
+        n_redshift = {"none": 0, "spectroscopic": 1, "photometric": 2}[self.redshift]
+        photometry = Photometry.split(
+            X, len(self.bands_), errors=self.keep_errors, n_redshift=n_redshift
+        )
+        flux, error = photometry.flux, photometry.error
+        observed = ~np.isnan(flux)
+        detected = observed if error is None else flux >= self.min_snr * error
+        wavelengths = np.asarray(self.bands_.wavelengths)
+        return [
+            photometry.without(
+                draw_dropout(observed, detected, wavelengths, self.min_bands, rng)
+            ).columns(errors=True)
+            for _ in range(n_variants)
+        ]
+
     def get_feature_names_out(self, input_features: Sequence[str] | None = None) -> np.ndarray:
         """Name the outputs of `transform`.
 
@@ -243,10 +290,10 @@ class GamaSampleSelector(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         if self.bands_ is None or self.keep_errors or not self._needs_errors():
             return names
         n_bands = len(self.bands_)
-        return np.concatenate([names[:n_bands], names[-1:]])
+        return np.concatenate([names[:n_bands], names[2 * n_bands :]])
 
     def _needs_errors(self) -> bool:
-        return bool(self.min_bands) or self.keep_errors
+        return bool(self.min_bands) or self.keep_errors or self.upper_limits is not None
 
     def _check_params(self) -> None:
         for name in ("missing", "negative"):
@@ -254,6 +301,17 @@ class GamaSampleSelector(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
                 raise ValueError(
                     f"{name} must be 'reject' or 'allow'; got {getattr(self, name)!r}."
                 )
+        if self.redshift not in ("spectroscopic", "photometric", "none"):
+            raise ValueError(
+                f"redshift must be 'spectroscopic', 'photometric' or 'none'; got {self.redshift!r}."
+            )
+        if self.upper_limits is not None and not (
+            isinstance(self.upper_limits, Real) and float(self.upper_limits) > 0
+        ):
+            raise ValueError(
+                "upper_limits must be None or the number of sigma of the limits, such as 3; got "
+                f"{self.upper_limits!r}."
+            )
         for name in ("z_range", "stellar_mass_range"):
             _check_range(name, getattr(self, name))
         is_count = isinstance(self.min_bands, Integral) and not isinstance(self.min_bands, bool)
@@ -272,13 +330,17 @@ class GamaSampleSelector(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
                 f"min_bands={self.min_bands} can never be reached with {len(self.bands)} bands: "
                 "lower it, or use 0 for no cut."
             )
+        if self.bands == "positional" and self.redshift != "spectroscopic":
+            raise ValueError(
+                f"redshift={self.redshift!r} needs a BandSet that says which columns are which."
+            )
         if self.bands == "positional" and self._needs_errors():
             raise ValueError(
                 "bands='positional' has no flux errors: set min_bands=0 and keep_errors=False, or "
                 "describe the columns with a BandSet."
             )
 
-    def _read(self, X: Any, *, reset: bool | None) -> _Photometry:
+    def _read(self, X: Any, *, reset: bool | None) -> Photometry:
         """Read what the cuts need; `reset` is as in `validate_data`, None to leave no trace."""
         if isinstance(self.bands, str):
             return self._read_positional(X, reset)
@@ -286,8 +348,9 @@ class GamaSampleSelector(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         if reset and not _tables.n_rows(X):
             raise ValueError("Found array with 0 sample(s): a catalogue to fit needs galaxies.")
         errors = bands.error_columns if self._needs_errors() else ()
-        columns = [*bands.flux_columns, *errors, bands.redshift]
-        units = [bands.unit] * (len(columns) - 1) + [None]
+        redshift = self._redshift_columns(bands)
+        columns = [*bands.flux_columns, *errors, *redshift]
+        units = [bands.unit] * (len(columns) - len(redshift)) + [None] * len(redshift)
         named = _tables.column_names(X) is not None
         if reset is False and self._fitted_on_names and not named:
             warnings.warn(
@@ -303,12 +366,11 @@ class GamaSampleSelector(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             self._fitted_on_names: bool = named
             self.n_features_in_ = len(columns)
             self.feature_names_in_ = np.asarray(columns, dtype=object)
-        n_bands = len(bands)
-        return _Photometry.clean(
-            values[:, :n_bands], values[:, n_bands:-1] if errors else None, values[:, -1], bands
-        )
+        return Photometry.split(
+            values, len(bands), errors=bool(errors), n_redshift=len(redshift)
+        ).clean(bands, self.upper_limits)
 
-    def _read_positional(self, X: Any, reset: bool | None) -> _Photometry:
+    def _read_positional(self, X: Any, reset: bool | None) -> Photometry:
         own = self if reset is not None else GamaSampleSelector()
         values = validate_data(
             own,
@@ -321,16 +383,31 @@ class GamaSampleSelector(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         )
         if reset:
             self.bands_ = None
-        return _Photometry.clean(values[:, :-1], None, values[:, -1], GAMA)
+        return Photometry.split(values, values.shape[1] - 1, errors=False).clean(GAMA)
 
-    def _flags(self, photometry: _Photometry, y: Any) -> dict[str, Any]:
+    def _redshift_columns(self, bands: BandSet) -> list[str]:
+        if self.redshift == "none":
+            return []
+        if self.redshift == "spectroscopic":
+            return [bands.redshift]
+        if bands.redshift_error is None:
+            raise ValueError(
+                "redshift='photometric' needs the name of the column with the redshift's error: "
+                "set the band set's redshift_error, as in "
+                "dataclasses.replace(sfml.GAMA, redshift_error='Z_err')."
+            )
+        return [bands.redshift, bands.redshift_error]
+
+    def _flags(self, photometry: Photometry, y: Any) -> dict[str, Any]:
         """Where each cut in use rejects, in the order of the paper."""
-        flux, error, redshift = photometry
+        flux, error, redshift, redshift_error = photometry
         flags: dict[str, Any] = {}
-        if self.z_range is not None:
+        if self.z_range is not None and redshift is not None:
             low, high = open_ends(self.z_range)
             flags["redshift"] = ~((redshift > low) & (redshift <= high))
-        mass = self._stellar_mass(y, len(redshift))
+            if redshift_error is not None:
+                flags["redshift"] |= ~(redshift_error >= 0)
+        mass = self._stellar_mass(y, len(flux))
         if mass is not None and self.stellar_mass_range is not None:
             low, high = open_ends(self.stellar_mass_range)
             flags["stellar_mass"] = ~((mass >= low) & (mass <= high))

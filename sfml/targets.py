@@ -23,6 +23,9 @@ GAMA_TARGET_COLUMNS = {
 }
 """The column of GAMA's MagPhys table which holds each target, already in dex."""
 
+REDSHIFT = "redshift"
+"""Name of the redshift where it is a target: the only one that is not in dex."""
+
 # No galaxy comes near 1e30 Msun, Msun/yr or Lsun, nor below 1e-30 of them.
 LARGEST_DEX = 30.0
 
@@ -35,7 +38,8 @@ def read_targets(
     Parameters
     ----------
     y : array-like or table of shape (n_galaxies,) or (n_galaxies, n_targets)
-        Values in dex; NaN where a galaxy has no label.
+        Values in dex; NaN where a galaxy has no label. A table's columns of percentiles, which
+        `read_posterior` reads, are left alone.
     targets : sequence of str or None, default=None
         The targets wanted, in order. None: as y names them; three columns without names are
         `TARGETS`, other numbers of them "target_0", "target_1", ...
@@ -55,6 +59,8 @@ def read_targets(
         raise ValueError("This method requires y to be passed, but the target y is None.")
     table = as_table(y)
     columns = _tables.column_names(table)
+    if columns is not None:
+        columns = without_percentiles(columns)
     values = np.asarray(table) if columns is None else _tables.extract(table, columns)
     known = None if columns is None else [_CANONICAL.get(name, name) for name in columns]
     names = tuple(targets) if targets is not None else _default_names(known, values.shape[1])
@@ -110,6 +116,90 @@ def read_one_target(y: Any, target: str, targets: Sequence[str] = TARGETS) -> np
 
 
 _CANONICAL = {column: target for target, column in GAMA_TARGET_COLUMNS.items()}
+PERCENTILE_COLUMN = "{target}_p{percentile}"
+"""How columns with a target's 16th and 84th percentiles are called, if not as GAMA calls them."""
+
+
+def read_posterior(y: Any, targets: Sequence[str]) -> np.ndarray | None:
+    """Read the widths of the SPS code's posterior, if y has its percentiles.
+
+    Parameters
+    ----------
+    y : array-like or table
+        With columns such as ``stellar_mass_p16`` and ``stellar_mass_p84``, or as GAMA calls them,
+        ``mass_stellar_percentile16`` and ``mass_stellar_percentile84``, in dex.
+    targets : sequence of str
+        The targets.
+
+    Returns
+    -------
+    ndarray of shape (n_galaxies, n_targets, 2), or None
+        From the 16th percentile to the median and from there to the 84th, in dex; NaN for
+        targets without percentiles. None if none has them.
+
+    Raises
+    ------
+    ValueError
+        If a target has one percentile without the other, or percentiles out of order.
+    """
+    table = as_table(y)
+    columns = _tables.column_names(table) or []
+    percentiles = _percentiles_of(columns)
+    named = {place: name for name, place in percentiles.items()}
+    if not any((target, "16") in named or (target, "84") in named for target in targets):
+        return None
+    values, _ = read_targets(y, targets)
+    widths = np.full((*values.shape, 2), np.nan)
+    for k, target in enumerate(targets):
+        names = [named.get((target, percentile)) for percentile in ("16", "84")]
+        if names == [None, None]:
+            continue
+        if None in names:
+            raise ValueError(
+                f"{target} needs both of its percentiles, 16 and 84, or neither; y has "
+                f"{next(filter(None, names))!r} alone."
+            )
+        low, high = _tables.extract(table, [name for name in names if name]).T
+        wrong = (low > values[:, k] + 1e-6) | (high < values[:, k] - 1e-6)
+        if wrong.any():
+            raise ValueError(
+                f"The percentiles of {target} must grow from the 16th over the median to the 84th; "
+                f"they do not in {wrong.sum()} of {len(wrong)} rows, first in row "
+                f"{int(wrong.argmax())}: {low[wrong][0]:g}, {values[wrong, k][0]:g}, "
+                f"{high[wrong][0]:g}."
+            )
+        widths[:, k] = np.column_stack([values[:, k] - low, high - values[:, k]])
+    return np.maximum(widths, 0)
+
+
+def without_percentiles(columns: Sequence[str]) -> list[str]:
+    """Leave out the names of columns that hold a percentile of a target beside its median.
+
+    Parameters
+    ----------
+    columns : sequence of str
+        Names of the columns of y.
+
+    Returns
+    -------
+    list of str
+    """
+    percentiles = _percentiles_of(columns)
+    return [name for name in columns if name not in percentiles]
+
+
+def _percentiles_of(columns: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """Columns that hold a percentile of a target, with the target and which."""
+    found = {}
+    for column in columns:
+        stem, _, percentile = column.rpartition("_p")
+        if percentile in ("16", "84") and stem in columns:
+            found[column] = (stem, percentile)
+        stem, _, percentile = column.rpartition("_percentile")
+        target = _CANONICAL.get(f"{stem}_percentile50")
+        if percentile in ("16", "84") and target:
+            found[column] = (target, percentile)
+    return found
 
 
 def check_limits(name: str, limits: Any) -> None:

@@ -1,6 +1,7 @@
 """BandSet: names, columns, subsets and missing codes."""
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -86,3 +87,11 @@ def test_an_unknown_band_is_named_with_a_suggestion():
         GAMA.without("S50")
     with pytest.raises(ValueError, match="at least one band"):
         GAMA.without(*GAMA.names)
+
+
+def test_a_survey_may_name_the_errors_of_its_redshifts():
+    survey = replace(GAMA, redshift_error="Z_err")
+    assert GAMA.redshift_error is None
+    assert survey.columns == GAMA.columns
+    assert survey.without("u").redshift_error == "Z_err"
+    assert survey != GAMA

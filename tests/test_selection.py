@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from sklearn.preprocessing import StandardScaler
 
 from sfml import GAMA, TARGETS, BandSet, GamaSampleSelector
+from sfml.flags import describe
 
 SURVEY = BandSet(["a", "b", "c"], [1.0, 2.0, 3.0])
 CUTS = ["redshift", "stellar_mass", "missing", "negative", "snr"]
@@ -115,6 +116,26 @@ def test_rows_stay_in_their_place_whatever_their_labels():
     assert list(y) == [2.0, 3.0]
 
 
+def test_galaxies_are_flagged_for_the_cuts_that_reject_them():
+    X = pd.DataFrame(
+        [
+            galaxy(),
+            galaxy(z=0.9),
+            galaxy(a=(-999.0, -999.0)),
+            galaxy(a=(-1.0, 1.0)),
+            galaxy(a=(1.0, 1.0), b=(1.0, 1.0)),
+            galaxy(a=(-1.0, 1.0), b=(-999.0, -999.0), z=0.7),
+        ]
+    )
+    flags = survey_selector().flag(X)
+    assert describe(flags).tolist() == [
+        *("", "redshift", "few_bands", "negative_flux", "low_snr"),
+        "redshift|few_bands|low_snr|negative_flux",
+    ]
+    np.testing.assert_array_equal(flags > 0, survey_selector().reasons(X).any(axis=1))
+    assert survey_selector().flag(X[:0]).shape == (0,)
+
+
 def test_select_keeps_the_kind_and_all_columns_of_a_table():
     X = pl.DataFrame([galaxy(z=0.9), galaxy()]).with_columns(name=pl.Series(["far", "near"]))
     selected = survey_selector().select(X)
@@ -178,6 +199,9 @@ def test_scaler_ignores_blanked_rows():
         ({"min_snr": "3"}, "min_snr must be a number"),
         ({"bands": "GAMA"}, "bands must be a BandSet"),
         ({"bands": ["u", "g"]}, "bands must be a BandSet"),
+        ({"upper_limits": 0}, "upper_limits must be None or the number of sigma"),
+        ({"redshift": "photo"}, "redshift must be 'spectroscopic', 'photometric' or 'none'"),
+        ({"redshift": "photometric"}, "needs the name of the column with the redshift's error"),
     ],
 )
 def test_wrong_parameters(parameters, message):

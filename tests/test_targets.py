@@ -9,7 +9,13 @@ import pyarrow as pa
 import pytest
 from astropy.table import MaskedColumn, Table
 
-from sfml.targets import TARGETS, is_one_column, read_one_target, read_targets
+from sfml.targets import (
+    TARGETS,
+    is_one_column,
+    read_one_target,
+    read_posterior,
+    read_targets,
+)
 
 
 def table(**columns):
@@ -112,3 +118,61 @@ def test_one_target_is_found_by_name_or_by_position():
     assert read_one_target(np.array([[9.0, 1.0, 10.0]]), "sfr").tolist() == [1.0]
     assert read_one_target(np.array([[9.0, 1.0]]), "sfr") is None
     assert read_one_target(np.array([[9.0, 1.0]]), "sfr", ("stellar_mass", "sfr")).tolist() == [1.0]
+
+
+class TestPosterior:
+    Y = table(stellar_mass=9.0, sfr=1.0)
+
+    def with_ends(self, target="stellar_mass", low=8.8, high=9.1):
+        step = np.array([0.0, 0.5])
+        return self.Y.assign(**{f"{target}_p16": low + step, f"{target}_p84": high + step})
+
+    def test_half_widths_of_the_targets_that_have_them(self):
+        widths = read_posterior(self.with_ends(), ("stellar_mass", "sfr"))
+        assert widths.shape == (2, 2, 2)
+        np.testing.assert_allclose(widths[:, 0], [[0.2, 0.1]] * 2)
+        assert np.isnan(widths[:, 1]).all()
+
+    def test_percentiles_are_no_targets(self):
+        values, names = read_targets(self.with_ends())
+        assert names == ("stellar_mass", "sfr")
+        np.testing.assert_array_equal(values, self.Y)
+        np.testing.assert_array_equal(read_targets(self.with_ends(), names)[0], self.Y)
+
+    def test_columns_in_any_order_and_kind(self):
+        y = self.with_ends()
+        expected = read_posterior(y, ("stellar_mass", "sfr"))
+        shuffled = y[["sfr", "stellar_mass_p84", "stellar_mass_p16", "stellar_mass"]]
+        for other in (shuffled, pl.DataFrame(y.to_dict("list")), Table.from_pandas(y)):
+            np.testing.assert_array_equal(read_posterior(other, ("stellar_mass", "sfr")), expected)
+
+    def test_gamas_names(self):
+        y = table(
+            mass_stellar_percentile16=8.9,
+            mass_stellar_percentile50=9.0,
+            mass_stellar_percentile84=9.3,
+        )
+        np.testing.assert_allclose(read_posterior(y, ["stellar_mass"])[:, 0], [[0.1, 0.3]] * 2)
+        assert read_targets(y)[1] == ("stellar_mass",)
+
+    @pytest.mark.parametrize("y", [Y, Y.to_numpy(), Y["sfr"], Y.assign(age_p16=1.0)])
+    def test_none(self, y):
+        assert read_posterior(y, ("stellar_mass", "sfr")[: np.shape(y)[-1]]) is None
+
+    def test_one_of_two(self):
+        y = self.with_ends().drop(columns="stellar_mass_p16")
+        with pytest.raises(ValueError, match=r"needs both .*'stellar_mass_p84' alone"):
+            read_posterior(y, ("stellar_mass", "sfr"))
+
+    def test_out_of_order(self):
+        with pytest.raises(ValueError, match=r"must grow .*in 2 of 2 rows, .* row 0: 9.2, 9,"):
+            read_posterior(self.with_ends(low=9.2), ("stellar_mass", "sfr"))
+
+    def test_rounding_is_no_disorder(self):
+        widths = read_posterior(self.with_ends(low=9.0 + 1e-8), ("stellar_mass", "sfr"))
+        assert (widths[:, 0] >= 0).all()
+
+    def test_gaps(self):
+        y = self.with_ends()
+        y.loc[0, "stellar_mass_p16"] = np.nan
+        assert np.isnan(read_posterior(y, ("stellar_mass", "sfr"))[0, 0, 0])
