@@ -18,6 +18,7 @@ _MODULE_OF = {
     "GamaSampleSelector": "selection",
     "KerasMLPRegressor": "neural",
     "SelectionReport": "selection",
+    "StarFormationPipeline": "pipeline",
     "StarFormationRegressor": "regressor",
     "TARGETS": "targets",
     "load_gama": "datasets",
@@ -28,11 +29,17 @@ _SUBMODULES = (
     "bands",
     "datasets",
     "displays",
+    "domain",
+    "explain",
+    "export",
     "features",
+    "flags",
     "metrics",
     "neural",
     "selection",
     "targets",
+    "triage",
+    "uncertainty",
 )
 
 __all__ = [*_MODULE_OF, *_SUBMODULES, "__version__"]
@@ -42,7 +49,7 @@ if TYPE_CHECKING:
     from sfml.datasets import load_gama, make_mock_survey
     from sfml.features import FluxFeatures
     from sfml.neural import KerasMLPRegressor
-    from sfml.pipeline import make_star_formation_pipeline
+    from sfml.pipeline import StarFormationPipeline, make_star_formation_pipeline
     from sfml.regressor import StarFormationRegressor
     from sfml.selection import GamaSampleSelector, SelectionReport
     from sfml.targets import TARGETS

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from sklearn.base import clone
+from sklearn.multioutput import MultiOutputRegressor
+from sklearn.utils import get_tags
+
 from sfml.neural import KerasMLPRegressor
+from sfml.uncertainty import LEVELS
 
 RECIPES = ("sfml", "surana2020")
 """Recipes that `make_star_formation_pipeline` knows."""
@@ -56,6 +61,8 @@ SFML_TRAINING: dict[str, Any] = {
     "epochs": 60,
     "patience": None,
     "validation_fraction": 0.2,
+    "quantiles": LEVELS,
+    "fill_missing": True,
     "scale_target": True,
     "n_networks": 6,
 }
@@ -105,6 +112,36 @@ def make_estimator(method: str, target: str, recipe: str = "surana2020") -> Any:
 def _network(target: str, recipe: str) -> dict[str, Any]:
     like = "dust_luminosity" if target == ALL_TARGETS else target
     if recipe == "sfml":
-        return SFML_TRAINING | SFML_NETWORKS.get(like, {})
+        # The last feature is a brightness: other targets are not taken to grow with it.
+        return SFML_TRAINING | SFML_NETWORKS.get(like, {"ignored_features": (-1,)})
     network = SURANA2020_NETWORKS.get(like, SURANA2020_NETWORKS["stellar_mass"])
     return SURANA2020_TRAINING | network
+
+
+def width_regressor(like: Any) -> Any:
+    """Make the regressor of the widths of the SPS code's posterior.
+
+    Parameters
+    ----------
+    like : estimator
+        A regressor of a target: that of the widths is of its family. Widths do not grow with a
+        galaxy's brightness, and need neither quantiles nor many networks.
+
+    Returns
+    -------
+    estimator
+        A new regressor of several outputs, not fitted and without a seed.
+    """
+    if isinstance(like, KerasMLPRegressor):
+        ignored = () if like.offset_feature is None else (like.offset_feature,)
+        return clone(like).set_params(
+            offset_feature=None,
+            ignored_features=(*like.ignored_features, *ignored),
+            quantiles=None,
+            n_networks=min(2, like.n_networks),
+            random_state=None,
+        )
+    own = clone(like)
+    if "random_state" in own.get_params():
+        own.set_params(random_state=None)
+    return own if get_tags(own).target_tags.multi_output else MultiOutputRegressor(own)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping, Sequence
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -15,17 +15,47 @@ from sklearn.utils import Bunch, check_consistent_length, check_random_state
 from sklearn.utils.metaestimators import _BaseComposition
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sfml._jobs import Job, check_outputs, fit_one, nothing_left, seed, usable_rows
-from sfml.recipes import ALL_TARGETS, FAMILIES, make_estimator
-from sfml.targets import TARGETS, check_limits, is_one_column, open_ends, read_targets
+from sfml._intervals import IntervalMixin
+from sfml._jobs import (
+    Job,
+    check_outputs,
+    draw_lots,
+    fit_one,
+    nothing_left,
+    seed,
+    usable_rows,
+)
+from sfml.domain import DomainDetector
+from sfml.neural import KerasMLPRegressor
+from sfml.recipes import ALL_TARGETS, FAMILIES, make_estimator, width_regressor
+from sfml.targets import (
+    TARGETS,
+    check_limits,
+    is_one_column,
+    open_ends,
+    read_posterior,
+    read_targets,
+)
+from sfml.uncertainty import SMALLEST_GROUP
+
+# A fifth of fewer galaxies than this would say next to nothing about intervals.
+FEWEST_TO_HOLD_BACK = 50
+# Nor can fewer than this tell what is unlike them.
+FEWEST_FOR_DOMAIN = 50
+# Posteriors narrower than this, in dex, are a single template: their logarithm has no meaning.
+LEAST_WIDTH = 0.002
 
 
-class StarFormationRegressor(RegressorMixin, _BaseComposition):
-    """Predict each star-formation property with a regressor of its own.
+class StarFormationRegressor(IntervalMixin, RegressorMixin, _BaseComposition):
+    """Predict each star-formation property with a regressor of its own, and how far it may be off.
 
     Rows with NaN, such as the galaxies that `GamaSampleSelector` blanked, and galaxies without a
     label are left out of `fit` and `score`, whatever the regressors; `predict` gives NaN for
     them. So predictions always line up with the rows of the catalogue.
+
+    A share of the rows is held back from training. On it the intervals are calibrated, for every
+    family of regressors (`predict_interval`, `predict_quantiles`, `predict_table`); networks
+    watch their loss on it too, instead of on a part of their own.
 
     Parameters
     ----------
@@ -47,6 +77,19 @@ class StarFormationRegressor(RegressorMixin, _BaseComposition):
     max_train_samples : int or None, default=None
         Train on a random sample of at most so many galaxies; `n_train_` reports how many.
         Meant for regressors whose cost grows fast with the sample, such as the SVR.
+    calibration_fraction : float or None, default=0.2
+        Share of the galaxies to hold back. None, or fewer than 50 galaxies to learn from: none is,
+        and intervals need `calibrate`.
+    conditions : sequence of int, default=()
+        Columns of X in whose bins intervals are to cover what they claim, such as redshift and
+        signal-to-noise ratio; in bins of the prediction, of its uncertainty and of the number of
+        inputs that are not NaN they always do.
+    false_alarm_rate : float or None, default=0.01
+        Share of galaxies like those of training that `predict_table` flags as unlike them. None
+        learns no such test.
+    warm_start : bool, default=False
+        Whether in another `fit`, with more galaxies, say, networks go on from the last one. Other
+        regressors start anew. Galaxies held back then are held back again.
     n_jobs : int or None, default=None
         Targets trained at the same time, as in joblib, in threads unless
         `joblib.parallel_config` says otherwise. Results do not depend on it.
@@ -65,7 +108,15 @@ class StarFormationRegressor(RegressorMixin, _BaseComposition):
     targets_ : tuple of str
         Names of the targets.
     n_train_ : dict of str to int
-        Galaxies that each regressor was given in `fit`.
+        Galaxies that each regressor learnt from.
+    n_calibration_ : int
+        Galaxies held back.
+    calibrators_ : dict of str to QuantileCalibrator
+        What calibrates each target's quantiles.
+    posterior_ : regressor or None
+        Predicts the widths of the SPS code's posterior, if y had its percentiles.
+    domain_ : DomainDetector or None
+        Tells galaxies unlike those of training.
     history_ : dict of str to DataFrame
         Losses epoch by epoch, for the regressors that keep them.
     n_features_in_ : int
@@ -102,6 +153,10 @@ class StarFormationRegressor(RegressorMixin, _BaseComposition):
         joint: bool = False,
         target_limits: Mapping[str, tuple[float | None, float | None]] | None = None,
         max_train_samples: int | None = None,
+        calibration_fraction: float | None = 0.2,
+        conditions: Sequence[int] = (),
+        false_alarm_rate: float | None = 0.01,
+        warm_start: bool = False,
         n_jobs: int | None = None,
         random_state: int | np.random.RandomState | None = None,
         verbose: int = 0,
@@ -111,6 +166,10 @@ class StarFormationRegressor(RegressorMixin, _BaseComposition):
         self.joint = joint
         self.target_limits = target_limits
         self.max_train_samples = max_train_samples
+        self.calibration_fraction = calibration_fraction
+        self.conditions = conditions
+        self.false_alarm_rate = false_alarm_rate
+        self.warm_start = warm_start
         self.n_jobs = n_jobs
         self.random_state = random_state
         self.verbose = verbose
@@ -144,8 +203,8 @@ class StarFormationRegressor(RegressorMixin, _BaseComposition):
         self._set_params("estimators", **params)
         return self
 
-    def fit(self, X: Any, y: Any) -> StarFormationRegressor:
-        """Train the regressors.
+    def fit(self, X: Any, y: Any, variants: Sequence[Any] | None = None) -> StarFormationRegressor:
+        """Train the regressors, and calibrate them on the galaxies held back.
 
         Parameters
         ----------
@@ -153,7 +212,11 @@ class StarFormationRegressor(RegressorMixin, _BaseComposition):
             Inputs; rows with NaN are left out (for regressors that accept NaN, rows with
             nothing but NaN).
         y : array-like of shape (n_galaxies,) or (n_galaxies, n_targets)
-            Targets in dex; NaN where there is no label.
+            Targets in dex; NaN where there is no label. A table may have the SPS code's
+            percentiles too, as ``stellar_mass_p16`` and ``stellar_mass_p84``.
+        variants : sequence of array-like of shape (n_galaxies, n_features), default=None
+            The same galaxies as they might have been observed instead, such as with fewer bands.
+            Networks learn from these too; other regressors from the first.
 
         Returns
         -------
@@ -166,43 +229,54 @@ class StarFormationRegressor(RegressorMixin, _BaseComposition):
         """
         names = self._check_estimators()
         X = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan")
+        variants = [self._check_inputs(variant) for variant in variants or ()]
         Y, self.targets_ = read_targets(y, self.targets if names is None else names)
-        check_consistent_length(X, Y)
+        check_consistent_length(X, Y, *variants)
         self._one_column = is_one_column(y)
-        jobs = self._plan(X, Y)
+        held_back = self._hold_back(X, Y)
+        jobs = self._plan(X, Y, held_back)
         self.n_train_ = {job.name: len(job.rows) for job in jobs}
-        self.estimators_ = Parallel(n_jobs=self.n_jobs, prefer="threads")(
-            delayed(fit_one)(
-                job.name, job.estimator, X[job.rows], job.target[job.rows], self.verbose
-            )
-            for job in jobs
-        )
+        posterior = self._plan_posterior(X, read_posterior(y, self.targets_), jobs)
+        *self.estimators_, self.posterior_ = Parallel(n_jobs=self.n_jobs, prefer="threads")(
+            delayed(fit_one)(job, X, variants, self.verbose) for job in [*jobs, *posterior]
+        ) + [None] * (not posterior)
         self.named_estimators_ = Bunch(**dict(zip(self.n_train_, self.estimators_, strict=True)))
+        self.calibrators_, self.usual_widths_, self.domain_ = {}, {}, None
+        if held_back.any():
+            # Too few to be told apart in groups, galaxies are calibrated as they are observed.
+            enough = self.n_calibration_ >= 2 * SMALLEST_GROUP
+            seen = [X, *variants[:1]] if enough else [X]
+            labels = [Y] * len(seen)
+            rows = np.flatnonzero(np.tile(held_back, len(seen)))
+            self._calibrate(np.vstack(seen), np.vstack(labels), rows)
+            learnt = np.isin(np.arange(len(X)), np.concatenate([job.rows for job in jobs]))
+            self._learn_domain(np.vstack(seen), np.flatnonzero(np.tile(learnt, len(seen))), rows)
         return self
 
-    def predict(self, X: Any) -> np.ndarray:
+    def predict(self, X: Any, return_std: bool = False) -> Any:
         """Predict the targets of each galaxy.
 
         Parameters
         ----------
         X : array-like of shape (n_galaxies, n_features)
             Inputs, as for `fit`. No rows give an empty result.
+        return_std : bool, default=False
+            Whether to give the uncertainty too: half of the calibrated interval from the 16th to
+            the 84th percentile, which for a normal distribution is its standard deviation.
 
         Returns
         -------
-        ndarray of shape (n_galaxies,) or (n_galaxies, n_targets)
+        y : ndarray of shape (n_galaxies,) or (n_galaxies, n_targets)
             In dex, row by row as in X and shaped as y was in `fit`; NaN where a row of X has
             NaN.
+        std : ndarray of the same shape
+            Only if asked for; in dex.
         """
-        check_is_fitted(self)
-        X = validate_data(
-            self,
-            X,
-            reset=False,
-            dtype=np.float64,
-            ensure_all_finite="allow-nan",
-            ensure_min_samples=0,
-        )
+        if return_std:
+            check_is_fitted(self)
+            quantiles = self.predict_quantiles(X, (0.5, 0.16, 0.84))
+            return quantiles[..., 0], (quantiles[..., 2] - quantiles[..., 1]) / 2
+        X = self._check_inputs(X)
         Y = np.full((len(X), len(self.targets_)), np.nan)
         for i, estimator in enumerate(self.estimators_):
             usable = usable_rows(X, estimator)
@@ -300,6 +374,11 @@ class StarFormationRegressor(RegressorMixin, _BaseComposition):
                 "target_limits must be None or a dict such as {'stellar_mass': (9, None)}; got "
                 f"{self.target_limits!r}."
             )
+        share = self.calibration_fraction
+        if share is not None and not (isinstance(share, Real) and 0 < float(share) < 1):
+            raise ValueError(
+                f"calibration_fraction must be None or lie between 0 and 1; got {share!r}."
+            )
         n_most = self.max_train_samples
         if n_most is not None and not (isinstance(n_most, Integral) and n_most >= 2):
             raise ValueError(
@@ -307,36 +386,95 @@ class StarFormationRegressor(RegressorMixin, _BaseComposition):
             )
 
     def _make(self, name: str) -> Any:
-        """Make the unfitted regressor of this name."""
+        """Make the unfitted regressor of this name, or take the one to go on from."""
+        own = self._make_new(name)
+        if self._goes_on() and isinstance(own, KerasMLPRegressor):
+            params = own.get_params(deep=False) | {"warm_start": True}
+            # The seed, if it has none of its own, is that of the last fit.
+            own = self.named_estimators_[name].set_params(
+                **{key: value for key, value in params.items() if key != "random_state"}
+            )
+        return own
+
+    def _make_new(self, name: str) -> Any:
         if isinstance(self.estimators, str):
             return make_estimator(self.estimators, name)
         if isinstance(self.estimators, list):
             return clone(dict(self.estimators)[name])
         return clone(self.estimators)
 
-    def _plan(self, X: np.ndarray, Y: np.ndarray) -> list[Job]:
+    def _hold_back(self, X: np.ndarray, Y: np.ndarray) -> np.ndarray:
+        """Mark the galaxies to be held back from all regressors."""
+        goes_on = self._goes_on()
+        if not goes_on:
+            self._root = check_random_state(self.random_state).randint(2**31 - 1)
+        usable = ~np.isnan(X).all(axis=1) & np.isfinite(Y).any(axis=1) & self._within_limits(Y)
+        self.n_given_ = int(usable.sum())
+        held_back = np.zeros(len(X), dtype=bool)
+        if self.calibration_fraction is not None and self.n_given_ >= FEWEST_TO_HOLD_BACK:
+            lots = draw_lots(X, self._root)
+            if not goes_on:
+                n = max(1, round(self.calibration_fraction * self.n_given_))
+                self._last_lot = np.sort(lots[usable])[n - 1]
+            held_back = usable & (lots <= self._last_lot)
+        self.n_calibration_ = int(held_back.sum())
+        return held_back
+
+    def _goes_on(self) -> bool:
+        return self.warm_start and hasattr(self, "named_estimators_")
+
+    def _rng(self, name: str) -> np.random.Generator:
+        # By name: a target's model does not depend on which others are trained.
+        return np.random.default_rng([self._root, zlib.crc32(name.encode())])
+
+    def _plan(self, X: np.ndarray, Y: np.ndarray, held_back: np.ndarray) -> list[Job]:
         """Decide what each regressor is to learn, and from which rows."""
         if self.joint:
             name = self.estimators[0][0] if isinstance(self.estimators, list) else ALL_TARGETS
             learnt = {name: Y}
         else:
             learnt = dict(zip(self.targets_, Y.T, strict=True))
-        root = check_random_state(self.random_state).randint(2**31 - 1)
         within = self._within_limits(Y)
         jobs = []
         for name, target in learnt.items():
             estimator = self._make(name)
             check_outputs(estimator, target)
-            # Seeded by name: a target's model does not depend on which others are trained.
-            rng = np.random.default_rng([root, zlib.crc32(name.encode())])
+            rng = self._rng(name)
             seed(estimator, rng)
             usable = usable_rows(X, estimator)
             labelled = np.isfinite(target).reshape(len(Y), -1).all(axis=1)
-            rows = np.flatnonzero(usable & labelled & within)
+            good = usable & labelled & within
+            rows, aside = np.flatnonzero(good & ~held_back), np.flatnonzero(good & held_back)
             if not len(rows):
                 raise ValueError(nothing_left(name, usable, labelled, within))
-            jobs.append(Job(name, estimator, target, self._subsample(rows, rng)))
+            jobs.append(Job(name, estimator, target, self._subsample(rows, rng), aside))
         return jobs
+
+    def _plan_posterior(
+        self, X: np.ndarray, widths: np.ndarray | None, jobs: list[Job]
+    ) -> list[Job]:
+        """Plan the one regressor of the SPS code's posterior widths, if they are known."""
+        self.posterior_targets_: tuple[str, ...] = ()
+        if widths is None:
+            return []
+        known = np.isfinite(widths).any(axis=(0, 2))
+        self.posterior_targets_ = tuple(np.array(self.targets_)[known])
+        logs = np.log10(np.maximum(widths[:, known], LEAST_WIDTH)).reshape(len(X), -1)
+        labelled = np.isfinite(logs).all(axis=1)
+        estimator = width_regressor(jobs[0].estimator)
+        seed(estimator, self._rng("posterior"))
+        rows, aside = (part[labelled[part]] for part in (jobs[0].rows, jobs[0].held_back))
+        return [Job("posterior", estimator, logs, rows, aside)]
+
+    def _learn_domain(self, X: np.ndarray, learnt: np.ndarray, held_back: np.ndarray) -> None:
+        rate = self.false_alarm_rate
+        if rate is None or len(learnt) < FEWEST_FOR_DOMAIN or (len(held_back) + 1) * rate < 1:
+            return
+        detector = DomainDetector(
+            false_alarm_rate=rate,
+            random_state=int(self._rng("domain").integers(2**31 - 1)),
+        )
+        self.domain_ = detector.fit(X[learnt]).calibrate(X[held_back])
 
     def _within_limits(self, Y: np.ndarray) -> np.ndarray:
         within = np.ones(len(Y), dtype=bool)

@@ -42,13 +42,45 @@ def selected(galaxies) -> tuple[pd.DataFrame, pd.DataFrame]:
     return sfml.GamaSampleSelector().select(*galaxies)
 
 
+@pytest.fixture(scope="session")
+def _survey() -> tuple[pd.DataFrame, pd.DataFrame]:
+    import sfml
+
+    X, y = sfml.make_mock_survey(
+        900, n_templates=2000, random_state=1, return_X_y=True, percentiles=True
+    )
+    labels = np.random.default_rng(1).permutation(len(X)) + 1000
+    return X.set_axis(labels), y.set_axis(labels)
+
+
+@pytest.fixture
+def survey(_survey) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """X and y of 900 mock galaxies, the percentiles of the labels in y, with shuffled labels."""
+    X, y = _survey
+    return X.copy(), y.copy()
+
+
+@pytest.fixture(scope="session")
+def complete_pipe(_survey):
+    """Recipe "sfml" with quick networks, fitted to `survey`; not to be changed."""
+    return make_quick_pipeline("sfml", network={"n_networks": 2}).fit(*_survey)
+
+
+@pytest.fixture(scope="session")
+def gappy_pipe(_survey):
+    """The same with missing bands allowed."""
+    pipe = make_quick_pipeline("sfml", missing="allow", network={"n_networks": 2})
+    return pipe.fit(*_survey)
+
+
 @pytest.fixture
 def quick_pipeline():
     """Function that makes a pipeline whose networks are small and train for three epochs."""
     return make_quick_pipeline
 
 
-def make_quick_pipeline(recipe: str = "surana2020", **parameters):
+def make_quick_pipeline(recipe: str = "surana2020", *, network=None, **parameters):
+    """Make a pipeline with small networks; `network` holds further parameters of theirs."""
     import sfml
 
     parameters = {"random_state": 0, **parameters}
@@ -57,5 +89,5 @@ def make_quick_pipeline(recipe: str = "surana2020", **parameters):
         if isinstance(regressor, sfml.KerasMLPRegressor):
             regressor.set_params(
                 hidden_layer_sizes=(8,), epochs=3, batch_size=64, learning_rate=0.1
-            )
+            ).set_params(**network or {})
     return pipe

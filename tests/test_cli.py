@@ -90,9 +90,10 @@ class TestDemo:
         scores = pd.read_csv(done[0] / "scores.csv", index_col=["target", "metric"])
         funnel = pd.read_csv(done[0] / "funnel.csv", index_col="name")
         n_test = scores.loc[("sfr", "number of galaxies"), "networks"]
-        n_trained = joblib.load(done[0] / "pipeline.joblib")["regress"].n_train_["sfr"]
+        regress = joblib.load(done[0] / "pipeline.joblib")["regress"]
         assert n_test == np.ceil(0.2 * funnel["left"].iloc[-1])
-        assert n_test + n_trained == funnel["left"].iloc[-1]
+        seen = regress.n_train_["sfr"] + regress.n_calibration_
+        assert n_test + seen == funnel["left"].iloc[-1]
 
     def test_a_forest_is_better_than_two_epochs(self, done):
         errors = pd.read_csv(done[0] / "scores.csv", index_col=["target", "metric"])

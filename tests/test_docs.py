@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import enum
 import importlib
 import inspect
+import pkgutil
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -49,6 +51,11 @@ def public_names() -> Iterator[str]:
                 yield from with_members(f"{module.__name__}.{name}", value)
 
 
+def is_enumeration(name: str) -> bool:
+    value = pkgutil.resolve_name(name)
+    return inspect.isclass(value) and issubclass(value, enum.Enum)
+
+
 NAMES = list(public_names())
 
 
@@ -61,7 +68,10 @@ def test_the_public_names_are_found():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_docstring_is_valid(name):
-    errors = [f"{code} {text}" for code, text in validate(name)["errors"] if code not in NOT_ASKED]
+    not_asked = {*NOT_ASKED}
+    if is_enumeration(name):
+        not_asked.add("PR01")  # its members are there, and it is not called
+    errors = [f"{code} {text}" for code, text in validate(name)["errors"] if code not in not_asked]
     assert not errors
 
 

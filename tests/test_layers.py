@@ -25,16 +25,17 @@ MODULES = {
 # Low to high. A part imports only from itself and from parts below; those on one line are level,
 # and know nothing of each other.
 LAYERS = [
-    {"_files", "_table_readers", "_cosmology"},
-    {"_redshift_grid", "_jobs"},
+    {"_files", "_table_readers", "_cosmology", "_dropout", "_reference", "_scaler"},
+    {"flags", "_normal_scores"},
+    {"_redshift_grid", "_jobs", "uncertainty"},
     {"bands", "_tables", "_funnel"},
-    {"targets"},
+    {"targets", "_photometry"},
     {"selection", "features", "neural", "metrics", "datasets"},
-    {"recipes"},
+    {"recipes", "domain", "_intervals"},
     {"regressor"},
     {"pipeline"},
-    {"uncertainty", "triage", "persistence"},
-    {"io", "scale", "displays", "report"},
+    {"triage", "explain", "persistence"},
+    {"io", "scale", "displays", "export", "report"},
     {""},  # `import sfml` uses everything: for those on top alone
     {"cli"},
     {"__main__"},
@@ -45,7 +46,7 @@ LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
 ARRAYS_ONLY = {"metrics", "displays"}
 ESTIMATORS = {"selection", "features", "neural", "recipes", "regressor", "pipeline"}
 
-IN_FUNCTIONS_ONLY = {"matplotlib", "astropy", "corner", "tensorflow", "keras", "scikeras"}
+IN_FUNCTIONS_ONLY = {"matplotlib", "astropy", "corner", "qp", "tensorflow", "keras", "scikeras"}
 IMPORTS_KERAS = {"sfml.neural._trainer", "sfml.neural._network", "sfml.neural._progress"}
 
 

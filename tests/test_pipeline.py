@@ -65,7 +65,8 @@ def is_rejected(X: pd.DataFrame) -> np.ndarray:
 class TestTheRecipe:
     def test_steps(self):
         pipe = sfml.make_star_formation_pipeline("surana2020")
-        assert type(pipe) is Pipeline
+        assert isinstance(pipe, Pipeline)
+        assert type(pipe) is sfml.StarFormationPipeline
         assert [name for name, _ in pipe.steps] == ["select", "features", "scale", "regress"]
         assert isinstance(pipe["select"], GamaSampleSelector)
         assert pipe["features"] == "passthrough"
@@ -121,14 +122,16 @@ class TestTheRecipe:
         X, y = galaxies
         pipe = linear(quick_pipeline()).fit(X, y)
         kept = ~is_rejected(X) & (y["stellar_mass"] >= 9).to_numpy()
-        assert set(pipe["regress"].n_train_.values()) == {kept.sum()}
+        n_held_back = pipe["regress"].n_calibration_
+        assert n_held_back == round(0.2 * kept.sum())
+        assert set(pipe["regress"].n_train_.values()) == {kept.sum() - n_held_back}
         assert pipe["select"].report_.n_selected == kept.sum()
         assert kept.sum() < (~is_rejected(X)).sum()
 
     def test_linear_model_by_hand(self, galaxies, quick_pipeline):
         """The whole road, against the same steps written out."""
         X, y = galaxies
-        pipe = quick_pipeline()
+        pipe = quick_pipeline(calibration_fraction=None)
         pipe.set_params(**{f"regress__{name}": LinearRegression() for name in TARGETS}).fit(X, y)
         kept = ~is_rejected(X)
         inputs = X.loc[kept, [*(f"{name}_flux" for name in GAMA.names), "Z"]].to_numpy()
@@ -557,6 +560,10 @@ def test_without_a_seed_fits_differ(galaxies, quick_pipeline):
         ({"method": "forest"}, r"must be one of mlp, random_forest, svr; got 'forest'"),
         ({"targets": "sfr"}, r"targets must be a sequence of names.*got 'sfr'"),
         ({"targets": ()}, r"targets must be a sequence of names.*got \(\)"),
+        ({"redshift": "spec"}, r"redshift must be one of spectroscopic, photometric, none; got"),
+        ({"recipe": "surana2020", "missing": "allow"}, r"surana2020.* needs every band"),
+        ({"recipe": "surana2020", "redshift": "none"}, r"surana2020.* needs every band"),
+        ({"targets": ("sfr", "redshift")}, r"The redshift is an input: to predict it"),
     ],
 )
 def test_wrong_parameters(parameters, message):

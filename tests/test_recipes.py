@@ -36,6 +36,7 @@ def test_it_is_the_default():
     assert pipe["select"].keep_errors
     assert isinstance(pipe["features"], sfml.FluxFeatures)
     assert isinstance(pipe["scale"], SklearnStandardScaler)
+    assert pipe["regress"].calibration_fraction == 0.2
     assert [name for name, _ in pipe["regress"].estimators] == list(TARGETS)
 
 

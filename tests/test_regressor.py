@@ -33,7 +33,8 @@ def linear(**parameters):
 def test_each_target_has_its_own_regressor(data):
     X, y = data
     model = StarFormationRegressor(
-        [("stellar_mass", LinearRegression()), ("sfr", SVR()), ("dust_luminosity", Ridge(5))]
+        [("stellar_mass", LinearRegression()), ("sfr", SVR()), ("dust_luminosity", Ridge(5))],
+        calibration_fraction=None,
     ).fit(X, y)
     expected = [LinearRegression(), SVR(), Ridge(5)]
     columns = [e.fit(X, y[t]).predict(X) for e, t in zip(expected, TARGETS, strict=True)]
@@ -62,7 +63,7 @@ def test_rows_with_nan_or_without_label_are_left_out_of_fit_target_by_target(dat
     X[:10] = np.nan
     X[10, 1] = np.nan
     y.iloc[20:25, 1] = np.nan
-    model = linear().fit(X, y)
+    model = linear(calibration_fraction=None).fit(X, y)
     assert model.n_train_ == {"stellar_mass": 109, "sfr": 104, "dust_luminosity": 109}
     kept = np.r_[11:20, 25:120]
     by_hand = LinearRegression().fit(X[kept], y["sfr"].iloc[kept])
@@ -74,8 +75,9 @@ def test_regressors_that_take_nan_still_never_see_blanked_rows(data):
     X, y = data
     X[:10] = np.nan
     X[10:20, 1] = np.nan
-    model = StarFormationRegressor(HistGradientBoostingRegressor()).fit(X, y)
-    assert set(model.n_train_.values()) == {110}
+    model = StarFormationRegressor(HistGradientBoostingRegressor(), random_state=0).fit(X, y)
+    assert set(model.n_train_.values()) == {88}  # of 110, a fifth is held back
+    assert model.n_calibration_ == 22
     assert np.isnan(model.predict(X)).all(axis=1).sum() == 10
 
 
@@ -84,7 +86,8 @@ def test_target_limits_leave_galaxies_out_of_fit_and_score(data):
     y.iloc[0, 0] = np.nan
     model = linear(target_limits={"stellar_mass": (9.0, 11.0)}).fit(X, y)
     within = y["stellar_mass"].between(9, 11)
-    assert set(model.n_train_.values()) == {within.sum()}
+    assert set(model.n_train_.values()) == {within.sum() - model.n_calibration_}
+    assert model.n_calibration_ == round(0.2 * within.sum())
     expected = r2_score(y[within], model.predict(X)[within])
     assert model.score(X, y) == pytest.approx(expected)
     assert np.isfinite(model.predict(X)).all()
@@ -124,7 +127,8 @@ def test_joint_regressors_learn_all_targets_at_once(data):
     X, y = data
     y.iloc[0, 0] = np.nan
     forest = RandomForestRegressor(5, random_state=0)
-    model = StarFormationRegressor([("all", forest)], targets=TARGETS, joint=True).fit(X, y)
+    joint = StarFormationRegressor([("all", forest)], targets=TARGETS, joint=True)
+    model = joint.set_params(calibration_fraction=None).fit(X, y)
     assert model.n_train_ == {"all": 119}
     by_hand = clone(forest).fit(X[1:], y[1:].to_numpy())
     np.testing.assert_allclose(model.predict(X), by_hand.predict(X))
@@ -175,7 +179,7 @@ def test_training_on_a_subsample_is_seeded_and_reported(data):
     assert not np.array_equal(
         clone(model).set_params(random_state=1).fit(X, y).predict(X)[0], first
     )
-    assert model.set_params(max_train_samples=1000).fit(X, y).n_train_["sfr"] == 120
+    assert model.set_params(max_train_samples=1000).fit(X, y).n_train_["sfr"] == 96
 
 
 def test_history_has_the_networks_only(data):
@@ -189,7 +193,7 @@ def test_history_has_the_networks_only(data):
 def test_verbose_tells_what_is_trained(data, capsys):
     StarFormationRegressor(Ridge(), verbose=1).fit(*data)
     shown = capsys.readouterr().out
-    assert "sfr: Ridge on 120 galaxies" in shown
+    assert "sfr: Ridge on 96 galaxies" in shown
     linear().fit(*data)
     assert not capsys.readouterr().out
 
@@ -220,6 +224,9 @@ def test_nothing_left_is_explained(data):
         ({"estimators": [("a", Ridge()), ("b", Ridge())], "joint": True}, "got 2"),
         ({"targets": ["sfr", "stellar_mass", "dust_luminosity"]}, "differ"),
         ({"target_limits": {"age": (0, 1)}}, "target_limits names 'age', but the targets are"),
+        ({"calibration_fraction": 0}, "calibration_fraction must be None or lie .*got 0"),
+        ({"calibration_fraction": 1.0}, r"calibration_fraction must be None or lie .*got 1\.0"),
+        ({"calibration_fraction": "0.2"}, "calibration_fraction must be None or lie .*got '0.2'"),
     ],
 )
 def test_wrong_parameters(data, parameters, message):
