@@ -1,4 +1,4 @@
-"""The paper's figures, as Displays in the manner of scikit-learn.
+"""The paper's figures, and those of calibration, as Displays in the manner of scikit-learn.
 
 A Display holds arrays. Its class methods (``from_estimator``, ``from_predictions``, ...) compute
 them and draw them at once; `plot` draws them again, on other axes if wanted, and keeps the axes
@@ -6,16 +6,22 @@ and the artists as attributes, so that anything can be changed afterwards. matpl
 dependency (``pip install "sfml[plot]"``), is imported when something is drawn.
 """
 
+from sfml.displays._binned_residual import BinnedResidualDisplay
+from sfml.displays._coverage import CoverageDisplay
 from sfml.displays._distribution import DistributionDisplay
 from sfml.displays._loss_curve import LossCurveDisplay
 from sfml.displays._low_snr import LowSNRDisplay
+from sfml.displays._pit import PITDisplay
 from sfml.displays._prediction import PredictionDisplay
 from sfml.displays._standardisation import StandardisationDisplay
 
 __all__ = [
+    "BinnedResidualDisplay",
+    "CoverageDisplay",
     "DistributionDisplay",
     "LossCurveDisplay",
     "LowSNRDisplay",
+    "PITDisplay",
     "PredictionDisplay",
     "StandardisationDisplay",
 ]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from sfml.displays._axes import BLUE, VERMILLION, axis_label, panels
+from sfml.displays._axes import BLUE, VERMILLION, axis_label, panels, split
 from sfml.metrics import error, nmad
 from sfml.metrics._pairs import pair_targets
 
@@ -149,7 +149,8 @@ class PredictionDisplay:
         pairs = pair_targets(y_true, y_pred, targets=names, only=target)
         if len(pairs) > 1:
             raise ValueError(f"Choose target= of {', '.join(pair.name for pair in pairs)}.")
-        name, true, pred, n_left_out = pairs[0]
+        name, true, pred, kept = pairs[0]
+        n_left_out = int((~kept).sum())
         display = cls(y_true=true, y_pred=pred, target=name, truth=truth, n_left_out=n_left_out)
         return display.plot(ax=ax)
 
@@ -168,7 +169,7 @@ class PredictionDisplay:
             This display.
         """
         self.figure_, (self.ax_,) = panels(ax, 1, (5.6, 6.4))
-        self.residual_ax_ = _split(self.ax_)
+        self.residual_ax_ = split(self.ax_)
         self._draw_points()
         self._draw_lines()
         self._annotate()
@@ -227,19 +228,6 @@ class PredictionDisplay:
             0.04, 0.96, "\n".join(lines), transform=self.ax_.transAxes, va="top"
         )
         self.ax_.legend(loc="lower right", frameon=False)
-
-
-def _split(ax: Axes) -> Axes:
-    """Shrink the axes to the upper part of their place, and add axes in the lower part."""
-    place = ax.get_subplotspec()
-    if place is None:
-        raise ValueError(
-            "ax must belong to a grid, such as plt.subplots() makes, to be split in two panels; "
-            "got axes placed by hand."
-        )
-    grid = place.subgridspec(2, 1, height_ratios=(3, 1), hspace=0.05)
-    ax.set_subplotspec(grid[0])
-    return ax.figure.add_subplot(grid[1], sharex=ax)
 
 
 def _density(y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from sfml._tables import column_names, extract
-from sfml.targets import GAMA_TARGET_COLUMNS, TARGETS, as_table, read_targets
+from sfml.targets import (
+    GAMA_TARGET_COLUMNS,
+    TARGETS,
+    as_table,
+    read_targets,
+    without_percentiles,
+)
+
+MultiOutput = Literal["uniform_average", "raw_values"]
 
 _TARGET_OF_COLUMN = {column: target for target, column in GAMA_TARGET_COLUMNS.items()}
 
@@ -22,14 +30,14 @@ class TargetPair(NamedTuple):
         The target.
     y_true, y_pred : ndarray of shape (n_kept,)
         In dex, all finite.
-    n_left_out : int
-        Number of galaxies left out because their label or prediction is NaN.
+    kept : ndarray of bool, shape (n_galaxies,)
+        Which galaxies these are; the label or prediction of the others is NaN.
     """
 
     name: str
     y_true: np.ndarray
     y_pred: np.ndarray
-    n_left_out: int
+    kept: np.ndarray
 
 
 def pair_targets(
@@ -62,23 +70,51 @@ def pair_targets(
         If the shapes disagree, a value is infinite or not a number, labels are not in dex, or a
         target has no galaxy left.
     """
-    true, true_names = _read(y_true, "y_true")
-    pred, pred_names = _read(y_pred, "y_pred")
+    true, true_names = read_values(y_true, "y_true")
+    pred, pred_names = read_values(y_pred, "y_pred")
     if true.shape != pred.shape:
         raise ValueError(
             "y_true and y_pred must have one row a galaxy and the same targets; got shapes "
             f"{np.shape(y_true)} and {np.shape(y_pred)}."
         )
-    _check_same_order(true_names, pred_names)
-    names = _target_names(targets, true_names or pred_names, true.shape[1])
-    chosen = list(range(len(names))) if only is None else [_position(names, only)]
+    check_same_order(true_names, pred_names)
+    names = target_names(targets, true_names or pred_names, true.shape[1])
+    chosen = list(range(len(names))) if only is None else [target_position(names, only)]
     # Labels which are no dex, such as a code of -999, are an error here as they are in fit.
     # Predictions are not checked so: a wild one is what a metric is to show.
     read_targets(true[:, chosen], [names[k] for k in chosen])
     return [_pair(names[k], true[:, k], pred[:, k]) for k in chosen]
 
 
-def _read(values: Any, argument: str) -> tuple[np.ndarray, list[str] | None]:
+def over_targets(
+    metric: Callable[[Any], Any], pairs: Sequence[Any], multioutput: MultiOutput
+) -> float | np.ndarray:
+    """Evaluate a metric of one target for each, and average them if that is asked for.
+
+    Parameters
+    ----------
+    metric : callable
+        Takes a pair and gives a number.
+    pairs : sequence
+        One pair a target, as `pair_targets` makes them.
+    multioutput : {"uniform_average", "raw_values"}
+        The mean over the targets, or one value a target.
+
+    Returns
+    -------
+    float or ndarray of shape (n_targets,)
+    """
+    if multioutput not in ("uniform_average", "raw_values"):
+        raise ValueError(
+            f"multioutput must be 'uniform_average' or 'raw_values'; got {multioutput!r}."
+        )
+    values = np.array([metric(pair) for pair in pairs])
+    return values if multioutput == "raw_values" else float(values.mean())
+
+
+def read_values(
+    values: Any, argument: str, *, allow_infinite: bool = False
+) -> tuple[np.ndarray, list[str] | None]:
     """Values as float64 of shape (n, n_columns), and the names of the columns if they have any."""
     table = as_table(values)
     is_bare = isinstance(table, np.ndarray) and table.dtype.names is None
@@ -88,10 +124,12 @@ def _read(values: Any, argument: str) -> tuple[np.ndarray, list[str] | None]:
             f"got {np.shape(values)}."
         )
     columns = column_names(table)
+    if columns is not None:
+        columns = without_percentiles(columns)  # of the SPS code's posterior, beside its medians
     labels = columns or [f"{argument}[:, {k}]" for k in range(np.shape(table)[1])]
     array = extract(table, labels)
     n_infinite = int(np.isinf(array).sum())
-    if n_infinite:
+    if n_infinite and not allow_infinite:
         raise ValueError(
             f"{argument} holds {n_infinite} infinite values, such as the log10 of zero. Set "
             "them to NaN, and they are left out."
@@ -99,7 +137,7 @@ def _read(values: Any, argument: str) -> tuple[np.ndarray, list[str] | None]:
     return array, columns and [_TARGET_OF_COLUMN.get(name, name) for name in columns]
 
 
-def _target_names(
+def target_names(
     targets: Sequence[str] | None, given: list[str] | None, n_targets: int
 ) -> list[str]:
     if targets is None and given is not None:
@@ -117,7 +155,7 @@ def _target_names(
     return names
 
 
-def _check_same_order(true_names: list[str] | None, pred_names: list[str] | None) -> None:
+def check_same_order(true_names: list[str] | None, pred_names: list[str] | None) -> None:
     if true_names is None or pred_names is None or true_names == pred_names:
         return
     if set(true_names) & set(pred_names):
@@ -127,7 +165,7 @@ def _check_same_order(true_names: list[str] | None, pred_names: list[str] | None
         )
 
 
-def _position(names: list[str], target: str | int) -> int:
+def target_position(names: list[str], target: str | int) -> int:
     if isinstance(target, str) and target in names:
         return names.index(target)
     if isinstance(target, (int, np.integer)) and 0 <= target < len(names):
@@ -146,4 +184,4 @@ def _pair(name: str, true: np.ndarray, pred: np.ndarray) -> TargetPair:
             f"{int(np.isnan(true).sum())} have NaN in y_true and {int(np.isnan(pred).sum())} in "
             "y_pred. The selection may have rejected them all."
         )
-    return TargetPair(name, true[kept], pred[kept], int((~kept).sum()))
+    return TargetPair(name, true[kept], pred[kept], kept)

@@ -9,9 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from sklearn.metrics import r2_score
 
-from sfml.metrics._pairs import pair_targets
-
-MultiOutput = Literal["uniform_average", "raw_values"]
+from sfml.metrics._pairs import MultiOutput, over_targets, pair_targets
 
 
 def error(
@@ -312,10 +310,5 @@ def _by_target(
     y_pred: Any,
     multioutput: MultiOutput,
 ) -> float | np.ndarray:
-    if multioutput not in ("uniform_average", "raw_values"):
-        raise ValueError(
-            f"multioutput must be 'uniform_average' or 'raw_values'; got {multioutput!r}."
-        )
     pairs = pair_targets(y_true, y_pred)
-    values = np.array([metric(pair.y_true, pair.y_pred) for pair in pairs])
-    return values if multioutput == "raw_values" else float(values.mean())
+    return over_targets(lambda pair: metric(pair.y_true, pair.y_pred), pairs, multioutput)

@@ -1,0 +1,168 @@
+"""Predictions in the forms that other projects read.
+
+`to_qp` and `from_qp` translate predicted quantiles to and from ensembles of `qp`, the library of
+the LSST Dark Energy Science Collaboration in which RAIL holds distributions. It is an optional
+dependency (``pip install "sfml[rail]"``), imported when one of them is called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.special import ndtri
+
+from sfml._normal_scores import quantiles_at
+from sfml.metrics._pairs import target_names, target_position
+from sfml.metrics._predictive import check_levels, read_quantiles
+
+if TYPE_CHECKING:
+    from qp import Ensemble
+
+__all__ = ["from_qp", "to_qp"]
+
+# qp interpolates its CDF by parabolas. Through a handful of quantiles they may swing far beyond
+# [0, 1] and fall; and it ends each distribution by a straight line beyond the last of them.
+_FINE_LEVELS = np.r_[0.0001, 0.001, 0.005, np.arange(1, 100) / 100, 0.995, 0.999, 0.9999]
+
+# In dex. Equal quantiles are set apart by this much, as qp would divide by their difference.
+_LEAST_STEP = 1e-9
+
+
+def to_qp(
+    y_quantiles: Any,
+    levels: Sequence[float],
+    *,
+    target: str | int | None = None,
+    fine: bool = True,
+    ancil: Mapping[str, Any] | None = None,
+) -> Ensemble:
+    """Make a `qp` ensemble, of the parameterisation `quant`, of predicted quantiles.
+
+    Parameters
+    ----------
+    y_quantiles : array-like of shape (n_galaxies, n_levels) or (n_galaxies, n_targets, n_levels)
+        Predicted quantiles, in dex, as ``predict_quantiles`` gives them.
+    levels : sequence of float of length n_levels
+        Levels of the quantiles, growing, between 0 and 1, at least two.
+    target : str or int, default=None
+        The target to export, by its position or, of three targets, by its name in `sfml.TARGETS`;
+        needed if there are several, as a distribution of qp has one dimension.
+    fine : bool, default=True
+        Store quantiles at 105 levels from 0.0001 to 0.9999 besides those given, interpolated as in
+        `sfml.metrics.pit`, so that qp's CDF is that of our metrics. False: those given alone;
+        through few levels qp's parabolas can make a CDF that falls or leaves [0, 1].
+    ancil : dict of str to array of shape (n_galaxies,), default=None
+        What else is to be kept for each galaxy, such as its identifier.
+
+    Returns
+    -------
+    qp.Ensemble
+        One distribution a galaxy. Galaxies with NaN, which the selection rejected, are left out;
+        `ancil` holds the position of each row in `y_quantiles` as "row".
+
+    Raises
+    ------
+    ImportError
+        If qp is not installed.
+    ValueError
+        If no target is chosen of several, an entry of `ancil` has not one value a galaxy, or no
+        galaxy is left.
+
+    See Also
+    --------
+    from_qp : The way back.
+
+    Examples
+    --------
+    >>> from sfml.export import from_qp, to_qp
+    >>> y_quantiles = [[9.9, 10.0, 10.1], [8.8, 9.0, 9.3]]
+    >>> ensemble = to_qp(y_quantiles, [0.16, 0.5, 0.84])
+    >>> from_qp(ensemble, [0.16, 0.84]).round(2)
+    array([[ 9.9, 10.1],
+           [ 8.8,  9.3]])
+    """
+    qp = _qp()
+    at = check_levels(levels)
+    quantiles = _choose(read_quantiles(y_quantiles, at), target)
+    rows = np.flatnonzero(~np.isnan(quantiles[:, 0]))
+    if not len(rows):
+        raise ValueError(f"No galaxy to export: all {len(quantiles)} rows of y_quantiles hold NaN.")
+    kept: dict[str, np.ndarray] = {"row": rows}
+    for name, values in (ancil or {}).items():
+        if np.ndim(values) == 0 or len(values) != len(quantiles):
+            raise ValueError(
+                f"ancil[{name!r}] must hold one value for each of the {len(quantiles)} galaxies; "
+                f"got shape {np.shape(values)}."
+            )
+        kept[name] = np.asarray(values)[rows]
+    stored = np.union1d(at, _FINE_LEVELS) if fine else at
+    locations = quantiles_at(quantiles[rows], at, ndtri(stored))
+    return qp.quant.create_ensemble(quants=stored, locs=_set_apart(locations), ancil=kept)
+
+
+def from_qp(ensemble: Ensemble, levels: Sequence[float]) -> np.ndarray:
+    """Evaluate quantiles of a `qp` ensemble, of whatever parameterisation.
+
+    Parameters
+    ----------
+    ensemble : qp.Ensemble
+        Distributions, such as `to_qp` makes or RAIL estimates.
+    levels : sequence of float of length n_levels
+        Levels of the quantiles wanted, growing, between 0 and 1.
+
+    Returns
+    -------
+    ndarray of shape (n_galaxies, n_levels)
+        As the metrics take them. Exact at the levels which an ensemble of the parameterisation
+        `quant` stores, else interpolated by qp.
+
+    See Also
+    --------
+    to_qp : The other way.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import qp
+    >>> from sfml.export import from_qp
+    >>> normal = {"loc": np.array([10.0, 9.0]), "scale": np.array([0.1, 0.2])}
+    >>> ensemble = qp.stats.norm.create_ensemble(normal)
+    >>> from_qp(ensemble, [0.16, 0.5, 0.84]).round(2)
+    array([[ 9.9, 10. , 10.1],
+           [ 8.8,  9. ,  9.2]])
+    """
+    at = check_levels(levels, least=1)
+    if not hasattr(ensemble, "ppf") or not hasattr(ensemble, "npdf"):
+        raise TypeError(
+            f"ensemble must be a qp.Ensemble, as to_qp and qp.read give; got "
+            f"{type(ensemble).__name__}."
+        )
+    return np.asarray(ensemble.ppf(at), dtype=float).reshape(ensemble.npdf, len(at))
+
+
+def _choose(quantiles: np.ndarray, target: str | int | None) -> np.ndarray:
+    names = target_names(None, None, quantiles.shape[1])
+    if target is None and len(names) > 1:
+        raise ValueError(f"Choose target= of {', '.join(names)}, or its position.")
+    return quantiles[:, 0 if target is None else target_position(names, target)]
+
+
+def _set_apart(locations: np.ndarray) -> np.ndarray:
+    """Make every row grow, where quantiles are equal or rounding has swapped them."""
+    steps = np.diff(locations, axis=1)
+    tied = np.flatnonzero(np.any(steps < _LEAST_STEP, axis=1))
+    grown = locations.copy()
+    grown[tied, 1:] = locations[tied, :1] + np.maximum(steps[tied], _LEAST_STEP).cumsum(axis=1)
+    return grown
+
+
+def _qp() -> Any:
+    try:
+        import qp
+    except ImportError as missing:
+        raise ImportError(
+            'Ensembles of distributions need qp, which is not installed: pip install "sfml[rail]".'
+        ) from missing
+    return qp
