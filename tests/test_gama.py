@@ -305,6 +305,49 @@ class TestWholeTable:
             load_gama(other, magphys, bands=BANDS, return_X_y=return_X_y)
 
 
+class TestPercentiles:
+    @pytest.fixture
+    def complete(self, magphys) -> pd.DataFrame:
+        ends = {
+            name.replace("50", str(p)): magphys[name] + shift
+            for name in LABELS
+            for p, shift in ((16, -0.1), (84, 0.2))
+        }
+        return magphys.assign(**ends)
+
+    def test_beside_the_medians(self, lambdar, complete):
+        X, y = load_gama(lambdar, complete, bands=BANDS, percentiles=True)
+        check((X, y[list(TARGETS)]))
+        assert y.columns.tolist() == [
+            *TARGETS,
+            *("stellar_mass_p16", "stellar_mass_p84", "sfr_p16", "sfr_p84"),
+            *("dust_luminosity_p16", "dust_luminosity_p84"),
+        ]
+        for target in TARGETS:
+            np.testing.assert_array_equal(y[f"{target}_p16"], EXPECTED_Y[target] - 0.1)
+            np.testing.assert_array_equal(y[f"{target}_p84"], EXPECTED_Y[target] + 0.2)
+
+    def test_only_where_asked_for(self, lambdar, complete):
+        check(load_gama(lambdar, complete, bands=BANDS))
+
+    def test_from_a_file(self, lambdar, complete, tmp_path):
+        complete.to_parquet(tmp_path / "m.parquet")
+        _, y = load_gama(lambdar, tmp_path / "m.parquet", bands=BANDS, percentiles=True)
+        assert y["sfr_p84"].tolist() == [1.5, -0.9000000000000001, 0.4]
+
+    def test_absent_linear_or_coded(self, lambdar, magphys, complete):
+        with pytest.raises(ValueError, match=r"MagPhys lacks 6 of the 11.*percentile16'"):
+            load_gama(lambdar, magphys, bands=BANDS, percentiles=True)
+        with pytest.raises(ValueError, match=r"'L_dust_percentile84' reaches 1e\+10"):
+            load_gama(
+                lambdar, complete.assign(L_dust_percentile84=1e10), bands=BANDS, percentiles=True
+            )
+        coded = complete.assign(L_dust_percentile16=[-99.0, 9.0, 10.0])
+        with pytest.warns(UserWarning, match=re.escape("{'dust_luminosity_p16': 1}")):
+            _, y = load_gama(lambdar, coded, bands=BANDS, percentiles=True)
+        assert y["dust_luminosity_p16"].isna().tolist() == [False, True, False]
+
+
 class TestErrors:
     def test_absent_columns_of_both_tables(self, lambdar, magphys):
         with pytest.raises(ValueError, match="LambdarCatv01") as error:

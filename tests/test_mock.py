@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sfml import GAMA, TARGETS, BandSet, _cosmology, make_mock_survey
-from sfml.datasets import _fitter, _survey
+from sfml.datasets import _fitter, _survey, fit_mock_templates
 from sfml.datasets._dust import Dust
 from sfml.datasets._galaxies import GalaxyModels
 from sfml.datasets._histories import StarFormationHistories
@@ -470,3 +470,85 @@ def test_smoothing_keeps_energy_and_faint_tails():
     assert smoothed[50:150].sum() == pytest.approx(1.0)
     assert smoothed[-100:].sum() == pytest.approx(1e-9, rel=1e-4)
     assert np.argmax(smoothed > 0) == 95
+
+
+# The public fitter
+
+
+@pytest.mark.parametrize("bands", [GAMA, GAMA.without("X", "Y", "FUV")])
+def test_fitting_the_mock_gives_its_own_labels(bands):
+    options = {"bands": bands, "n_templates": N_TEMPLATES}
+    X, y = make_mock_survey(
+        150, **options, random_state=4, return_X_y=True, percentiles=True, n_jobs=2
+    )
+    pd.testing.assert_frame_equal(fit_mock_templates(X, **options), y, check_exact=True)
+
+
+def test_fitting_some_rows_agrees_with_fitting_all():
+    X, y = make_mock_survey(
+        120, n_templates=N_TEMPLATES, random_state=4, return_X_y=True, percentiles=True
+    )
+    chosen = X.iloc[[100, 3, 50]].set_axis(["c", "a", "b"])
+    fitted = fit_mock_templates(chosen, n_templates=N_TEMPLATES)
+    assert fitted.index.tolist() == ["c", "a", "b"]
+    assert fitted.columns.tolist() == y.columns.tolist()
+    # Single precision adds up in another order for other rows beside them.
+    np.testing.assert_allclose(fitted, y.iloc[[100, 3, 50]], atol=0.011)
+
+
+def test_fitter_reads_any_unit_and_what_is_missing():
+    X, y = make_mock_survey(40, n_templates=1000, random_state=0, return_X_y=True, percentiles=True)
+    milli = BandSet(GAMA.names, GAMA.wavelengths, unit="mJy", missing_codes=(-1.0,))
+    fluxes = [*GAMA.flux_columns, *GAMA.error_columns]
+    other = X.copy()
+    other[fluxes] = other[fluxes].where(other[fluxes] == -999, 1000 * other[fluxes])
+    other[fluxes] = other[fluxes].replace(-999.0, -1.0)
+    fitted = fit_mock_templates(other, bands=milli, n_templates=1000)
+    np.testing.assert_allclose(fitted, y, atol=0.011)
+    # An error of 0 is no measurement: as if the band were missing.
+    zero, gone = X.copy(), X.copy()
+    zero["r_fluxerr"] = 0.0
+    gone["r_flux"] = np.nan
+    pd.testing.assert_frame_equal(
+        fit_mock_templates(zero, n_templates=1000), fit_mock_templates(gone, n_templates=1000)
+    )
+
+
+def test_fitter_has_no_label_for_what_cannot_be_fitted():
+    X, y = make_mock_survey(6, n_templates=1000, random_state=0, return_X_y=True)
+    X.loc[:3, "Z"] = [np.nan, -999.0, 0.0, 0.7]
+    X.loc[4, list(GAMA.flux_columns)] = -999.0
+    fitted = fit_mock_templates(X, n_templates=1000)
+    assert fitted.iloc[:5].isna().all(axis=None)
+    assert fitted.iloc[5].notna().all()
+    assert fit_mock_templates(X.iloc[:2], n_templates=1000).isna().all(axis=None)
+    assert fitted.loc[5, "sfr"] == pytest.approx(y.loc[5, "sfr"], abs=0.011)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"n_templates": 10}, ValueError, "n_templates must be at least 1000; got 10"),
+        ({"n_templates": 1e4}, TypeError, "n_templates must be an integer"),
+        ({"bands": ["r"]}, TypeError, "bands must be a sfml.BandSet"),
+        ({"bands": GAMA}, ValueError, r"X lacks 41 of the 43 columns.*'FUV_flux'"),
+    ],
+)
+def test_fitters_bad_input_is_named(options, error, message):
+    with pytest.raises(error, match=message):
+        fit_mock_templates(pd.DataFrame({"r_flux": [1.0], "Z": [0.1]}), **options)
+
+
+def test_percentiles_of_the_labels():
+    options = {"n_galaxies": 30, "n_templates": 1000, "random_state": 0}
+    X, y = make_mock_survey(**options, return_X_y=True)
+    X_too, with_ends = make_mock_survey(**options, return_X_y=True, percentiles=True)
+    pd.testing.assert_frame_equal(X, X_too)
+    pd.testing.assert_frame_equal(with_ends[list(TARGETS)], y)
+    ends = [f"{target}_p{p}" for target in TARGETS for p in (16, 84)]
+    assert with_ends.columns.tolist() == [*TARGETS, *ends]
+    catalogue = make_mock_survey(**options)
+    np.testing.assert_array_equal(
+        with_ends[ends], catalogue[[f"{name}_percentile{p}" for name in LABELS for p in (16, 84)]]
+    )
+    pd.testing.assert_frame_equal(catalogue, make_mock_survey(**options, percentiles=True))

@@ -14,7 +14,8 @@ import pandas as pd
 from sfml import _files
 from sfml._tables import absent_message, column_names, extract
 from sfml.bands import GAMA, BandSet
-from sfml.targets import GAMA_TARGET_COLUMNS, LARGEST_DEX, TARGETS
+from sfml.datasets._labels import gama_columns
+from sfml.targets import LARGEST_DEX
 
 __all__ = ["load_gama"]
 
@@ -29,18 +30,33 @@ _REDSHIFT_TOLERANCE = 1e-5
 
 @overload
 def load_gama(
-    lambdar: Any, magphys: Any, *, bands: BandSet = ..., return_X_y: Literal[True] = ...
+    lambdar: Any,
+    magphys: Any,
+    *,
+    bands: BandSet = ...,
+    return_X_y: Literal[True] = ...,
+    percentiles: bool = ...,
 ) -> tuple[pd.DataFrame, pd.DataFrame]: ...
 
 
 @overload
 def load_gama(
-    lambdar: Any, magphys: Any, *, bands: BandSet = ..., return_X_y: Literal[False]
+    lambdar: Any,
+    magphys: Any,
+    *,
+    bands: BandSet = ...,
+    return_X_y: Literal[False],
+    percentiles: bool = ...,
 ) -> pd.DataFrame: ...
 
 
 def load_gama(
-    lambdar: Any, magphys: Any, *, bands: BandSet = GAMA, return_X_y: bool = True
+    lambdar: Any,
+    magphys: Any,
+    *,
+    bands: BandSet = GAMA,
+    return_X_y: bool = True,
+    percentiles: bool = False,
 ) -> tuple[pd.DataFrame, pd.DataFrame] | pd.DataFrame:
     """Join GAMA's tables LambdarCat and MagPhys on CATAID.
 
@@ -60,15 +76,19 @@ def load_gama(
         Bands to read, with their column names, unit and missing codes.
     return_X_y : bool, default=True
         If False, return all columns of both tables in one DataFrame.
+    percentiles : bool, default=False
+        Whether y has MagPhys's 16th and 84th percentiles too, which must then be in `magphys`:
+        ``mass_stellar_percentile16``, ``mass_stellar_percentile84`` and so on, in dex.
 
     Returns
     -------
     X : DataFrame of shape (n_galaxies, 2 * n_bands + 1)
         Fluxes and errors in ``bands.unit``, and the redshift: the columns ``bands.columns``,
         indexed by CATAID. Missing codes (-999) stay as they are, masked entries are NaN.
-    y : DataFrame of shape (n_galaxies, 3)
+    y : DataFrame of shape (n_galaxies, 3 or 9)
         Columns ``TARGETS`` as medians in dex (log10 of Msun, Msun/yr and Lsun), indexed by
-        CATAID. Labels of exactly -99, -999 or -9999 become NaN, with a warning.
+        CATAID; after them, if `percentiles`, ``stellar_mass_p16``, ``stellar_mass_p84`` and so on.
+        Labels of exactly -99, -999 or -9999 become NaN, with a warning.
     joined : DataFrame of shape (n_galaxies, n_columns)
         Only if ``return_X_y=False``: every column of LambdarCat, then those of MagPhys, labels
         and all other values as they stand, apart from fluxes and errors, which are in
@@ -126,7 +146,8 @@ def load_gama(
     1
     """
     photometry = [*bands.flux_columns, *bands.error_columns]
-    labels = [GAMA_TARGET_COLUMNS[target] for target in TARGETS]
+    columns = gama_columns(percentiles=percentiles)
+    labels = list(columns.values())
     lambdar, magphys = _with_id_column(lambdar), _with_id_column(magphys)
     _check_columns(lambdar, magphys, [_ID, *photometry], [_ID, bands.redshift, *labels])
 
@@ -149,7 +170,7 @@ def load_gama(
     index = pd.Index(left_ids[rows], name=_ID)
     values = np.column_stack([fluxes[rows], properties[partners, -1]])
     X = pd.DataFrame(values, index=index, columns=list(bands.columns))
-    y = pd.DataFrame(properties[partners, :-1], index=index, columns=list(TARGETS))
+    y = pd.DataFrame(properties[partners, :-1], index=index, columns=list(columns))
     X.attrs["gama_join"] = record
     return X, _without_codes(y)
 

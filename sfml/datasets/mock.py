@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from numbers import Integral
 from typing import Literal, overload
 
 import numpy as np
@@ -11,14 +10,13 @@ from sklearn.utils import check_random_state
 from threadpoolctl import threadpool_limits
 
 from sfml.bands import GAMA, BandSet
+from sfml.datasets._checks import FEWEST_TEMPLATES, check_bands, check_count, janskys_in
 from sfml.datasets._fitter import PERCENTILES, fit_percentiles
+from sfml.datasets._labels import label_table
 from sfml.datasets._survey import observe, select_galaxies
 from sfml.targets import GAMA_TARGET_COLUMNS, TARGETS
 
 __all__ = ["make_mock_survey"]
-
-_SHORTEST, _LONGEST = 0.1, 1000.0  # micron: the band sets that the model's spectra can serve
-_FEWEST_TEMPLATES = 1000
 
 
 @overload
@@ -30,6 +28,7 @@ def make_mock_survey(
     random_state: int | np.random.RandomState | None = ...,
     n_jobs: int | None = ...,
     return_X_y: Literal[False] = ...,
+    percentiles: bool = ...,
 ) -> pd.DataFrame: ...
 
 
@@ -42,6 +41,7 @@ def make_mock_survey(
     random_state: int | np.random.RandomState | None = ...,
     n_jobs: int | None = ...,
     return_X_y: Literal[True],
+    percentiles: bool = ...,
 ) -> tuple[pd.DataFrame, pd.DataFrame]: ...
 
 
@@ -53,6 +53,7 @@ def make_mock_survey(
     random_state: int | np.random.RandomState | None = None,
     n_jobs: int | None = None,
     return_X_y: bool = False,
+    percentiles: bool = False,
 ) -> pd.DataFrame | tuple[pd.DataFrame, pd.DataFrame]:
     """Simulate a survey like GAMA, with labels like those of MAGPHYS.
 
@@ -79,6 +80,8 @@ def make_mock_survey(
         on it.
     return_X_y : bool, default=False
         Whether to return features and targets instead of the catalogue.
+    percentiles : bool, default=False
+        Whether y has the 16th and 84th percentiles too. The catalogue always has them.
 
     Returns
     -------
@@ -89,9 +92,10 @@ def make_mock_survey(
         with their 16th and 84th percentiles, in dex (Msun, Msun/yr, Lsun), NaN for a galaxy
         with no measurement at all; and the truth ``true_log_mass``, ``true_log_sfr`` and
         ``true_log_ldust``, in dex. A negative flux is a measurement; as in GAMA there are few.
-    X, y : DataFrames of shapes (n_galaxies, 2 * n_bands + 1) and (n_galaxies, 3)
+    X, y : DataFrames of shapes (n_galaxies, 2 * n_bands + 1) and (n_galaxies, 3 or 9)
         Instead, if `return_X_y`: ``bands.columns``, which are fluxes, errors and the redshift;
-        and the medians of the labels under the names `sfml.TARGETS`. The rows are those of the
+        and the medians of the labels under the names `sfml.TARGETS`, followed, if `percentiles`,
+        by ``stellar_mass_p16``, ``stellar_mass_p84`` and so on. The rows are those of the
         catalogue.
 
     Raises
@@ -113,58 +117,30 @@ def make_mock_survey(
     >>> X.shape, list(y.columns)
     ((100, 43), ['stellar_mass', 'sfr', 'dust_luminosity'])
     """
-    _check_count("n_galaxies", n_galaxies, 1)
-    _check_count("n_templates", n_templates, _FEWEST_TEMPLATES)
-    _check_bands(bands)
-    in_unit = _janskys_in(bands.unit)
+    check_count("n_galaxies", n_galaxies, 1)
+    check_count("n_templates", n_templates, FEWEST_TEMPLATES)
+    check_bands(bands)
+    in_unit = janskys_in(bands.unit)
     seed = check_random_state(random_state).randint(2**31 - 1)
     sky, noise = np.random.default_rng(seed).spawn(2)
     # BLAS may add in another order with another number of threads; with one, rows repeat.
     with threadpool_limits(limits=1, user_api="blas"):
         survey = select_galaxies(sky, int(n_galaxies), bands)
         flux, error = observe(noise, survey.flux, bands)
-        percentiles = fit_percentiles(
+        fitted = fit_percentiles(
             survey.redshift, flux, error, bands, n_templates=int(n_templates), n_jobs=n_jobs
         )
     photometry = _photometry_table(survey.redshift, in_unit * flux, in_unit * error, bands)
     if return_X_y:
-        median = PERCENTILES.index(50)
-        return photometry[list(bands.columns)], pd.DataFrame(
-            dict(zip(TARGETS, percentiles[:, :, median], strict=True))
-        )
+        return photometry[list(bands.columns)], label_table(fitted, percentiles=percentiles)
     truth = {
         "true_log_mass": survey.log_mass,
         "true_log_sfr": survey.log_sfr,
         "true_log_ldust": survey.log_dust_luminosity,
     }
     identity = {"CATAID": np.arange(1, n_galaxies + 1)}
-    parts = (pd.DataFrame(identity), photometry, _label_table(percentiles), pd.DataFrame(truth))
+    parts = (pd.DataFrame(identity), photometry, _label_table(fitted), pd.DataFrame(truth))
     return pd.concat(parts, axis=1)
-
-
-def _check_count(name: str, value: object, smallest: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, Integral):
-        raise TypeError(f"{name} must be an integer; got {value!r}.")
-    if value < smallest:
-        raise ValueError(f"{name} must be at least {smallest}; got {value}.")
-
-
-def _check_bands(bands: object) -> None:
-    if not isinstance(bands, BandSet):
-        raise TypeError(
-            f"bands must be a sfml.BandSet, such as sfml.GAMA or GAMA.without('X', 'Y'); "
-            f"got {bands!r}."
-        )
-    outside = [
-        f"{name} ({wavelength:g} micron)"
-        for name, wavelength in zip(bands.names, bands.wavelengths, strict=True)
-        if not _SHORTEST <= wavelength <= _LONGEST
-    ]
-    if outside:
-        raise ValueError(
-            f"The mock's spectra serve bands from {_SHORTEST:g} to {_LONGEST:g} micron; "
-            f"leave out {', '.join(outside)}."
-        )
 
 
 def _photometry_table(
@@ -181,25 +157,11 @@ def _photometry_table(
     return pd.DataFrame(measured)
 
 
-def _janskys_in(unit: str) -> float:
-    """How many of `unit` make one jansky."""
-    if unit == "Jy":
-        return 1.0
-    import astropy.units
-
-    try:
-        return float(astropy.units.Jy.to(unit))
-    except (ValueError, TypeError) as error:
-        raise ValueError(
-            f"The unit of bands must be one of flux density, such as 'Jy' or 'mJy'; got {unit!r}."
-        ) from error
-
-
-def _label_table(percentiles: np.ndarray) -> pd.DataFrame:
+def _label_table(fitted: np.ndarray) -> pd.DataFrame:
     return pd.DataFrame(
         {
             GAMA_TARGET_COLUMNS[target].replace("50", str(percentile)): values[:, i]
-            for target, values in zip(TARGETS, percentiles, strict=True)
+            for target, values in zip(TARGETS, fitted, strict=True)
             for i, percentile in enumerate(PERCENTILES)
         }
     )

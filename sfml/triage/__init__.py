@@ -1,0 +1,33 @@
+"""The loop that hands doubtful galaxies to an SPS code and takes its results back.
+
+1. `choose` picks the galaxies, by what `predict_table` says of them.
+2. `write_magphys` or `write_cigale` writes their photometry as the code's own input. The code is
+   run outside of this library.
+3. `read_magphys` or `read_cigale` reads what the code found, in dex.
+4. `merge` checks it and fills it into the labels, with a record of where each label came from.
+5. `refit` learns from the galaxies labelled since, and says what that gained.
+
+Rows are told by position, and galaxies by an identifier, which is text in every file.
+"""
+
+from sfml.triage._choose import choose
+from sfml.triage._cigale import CIGALE_FILTERS, read_cigale_input, write_cigale
+from sfml.triage._cigale_results import read_cigale
+from sfml.triage._magphys import MAGPHYS_FILTER_IDS, read_magphys_input, write_magphys
+from sfml.triage._magphys_results import read_magphys
+from sfml.triage._merge import merge
+from sfml.triage._refit import refit
+
+__all__ = [
+    "CIGALE_FILTERS",
+    "MAGPHYS_FILTER_IDS",
+    "choose",
+    "merge",
+    "read_cigale",
+    "read_cigale_input",
+    "read_magphys",
+    "read_magphys_input",
+    "refit",
+    "write_cigale",
+    "write_magphys",
+]

@@ -1,0 +1,74 @@
+"""Which filter of an SPS code each band is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+from sfml.bands import GAMA, BandSet
+
+__all__ = ["filters_of"]
+
+# As far as effective wavelengths of one filter are told apart; another survey's filter of the same
+# name is often farther off.
+_TOLERANCE = 0.05
+
+Filter = TypeVar("Filter", int, str)
+
+
+def filters_of(
+    bands: BandSet,
+    defaults: Mapping[str, Filter],
+    given: Mapping[str, Filter] | None,
+    *,
+    parameter: str,
+    advice: str,
+) -> list[Filter]:
+    """Give each band its filter.
+
+    Parameters
+    ----------
+    bands : BandSet
+        The bands.
+    defaults : mapping
+        Filters of GAMA's bands: for those of that name and, within 5 per cent, that wavelength.
+    given : mapping or None
+        Filters that the user names; they come first.
+    parameter : str
+        What the user's mapping is called.
+    advice : str
+        Where the filters of the code are listed.
+
+    Returns
+    -------
+    list
+        One filter a band.
+
+    Raises
+    ------
+    ValueError
+        If a band has none, or the user's mapping has a name that is no band.
+    """
+    given = given or {}
+    strange = [name for name in given if name not in bands.names and name not in GAMA.names]
+    if strange:
+        raise ValueError(
+            f"{parameter} has entries for {', '.join(strange)}, which are no bands of this set: "
+            f"{', '.join(bands.names)}."
+        )
+    known = {**{name: defaults[name] for name in defaults if _is_gamas(bands, name)}, **given}
+    absent = [name for name in bands.names if name not in known]
+    if absent:
+        raise ValueError(
+            f"No filter is known for {', '.join(absent)}. Name it in {parameter}, such as "
+            f"{{{absent[0]!r}: {defaults['r']!r}}}: {advice}"
+        )
+    return [known[name] for name in bands.names]
+
+
+def _is_gamas(bands: BandSet, name: str) -> bool:
+    """Whether a band is GAMA's own, and no namesake."""
+    if name not in bands.names:
+        return False
+    own = GAMA.wavelengths[GAMA.names.index(name)]
+    return abs(bands.wavelengths[bands.names.index(name)] - own) < _TOLERANCE * own

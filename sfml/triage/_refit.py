@@ -1,0 +1,105 @@
+"""Learning from the galaxies that the SPS code has done since."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any
+
+import pandas as pd
+from sklearn.base import clone
+
+from sfml import metrics
+from sfml.neural import KerasMLPRegressor
+from sfml.pipeline import StarFormationPipeline
+from sfml.targets import read_targets
+
+__all__ = ["refit"]
+
+# To go on from trained networks, a quarter of the recipe's highest learning rate and a third of
+# its epochs reach what training anew does.
+WARM_RATE, WARM_EPOCHS = 0.25, 1 / 3
+
+
+def refit(
+    pipe: StarFormationPipeline,
+    X: Any,
+    y: Any,
+    *,
+    warm_start: bool = True,
+    X_test: Any = None,
+    y_test: Any = None,
+) -> tuple[StarFormationPipeline, pd.DataFrame | None]:
+    """Train a copy of a pipeline on more galaxies, and say what that gained.
+
+    Parameters
+    ----------
+    pipe : StarFormationPipeline
+        A fitted pipeline; it stays as it is.
+    X : table or array of shape (n_galaxies, n_columns)
+        Catalogue: the galaxies of the first fit and those labelled since.
+    y : array-like of shape (n_galaxies, n_targets)
+        Their labels in dex, such as `merge` gives; NaN where a galaxy has none.
+    warm_start : bool, default=True
+        Whether networks go on from their weights, with a quarter of the learning rate and a third
+        of the epochs, on inputs scaled as before; other regressors are trained anew. False trains
+        everything anew, transformers included: the safer choice if the further galaxies are of
+        another kind.
+    X_test : table or array of shape (n_test, n_columns), default=None
+        Galaxies that neither fit has seen, to measure the gain.
+    y_test : array-like of shape (n_test, n_targets), default=None
+        Their labels, in dex.
+
+    Returns
+    -------
+    pipe : StarFormationPipeline
+        A new one.
+    gain : DataFrame or None
+        Before, after and their ratio (below 1 is better), for each target: the scatter `sigma`,
+        the mean absolute residual `mad` and `nmad` of the test galaxies, in dex. None without them.
+
+    Raises
+    ------
+    ValueError
+        If only one of `X_test` and `y_test` is given, or by `fit`.
+
+    Examples
+    --------
+    >>> import sfml
+    >>> from sfml import triage
+    >>> X, y = sfml.make_mock_survey(300, n_templates=2000, random_state=0, return_X_y=True)
+    >>> pipe = sfml.make_star_formation_pipeline(method="random_forest", random_state=0)
+    >>> pipe = pipe.fit(X[:100], y[:100])
+    >>> better, gain = triage.refit(pipe, X[:200], y[:200], X_test=X[200:], y_test=y[200:])
+    >>> gain.columns.tolist()
+    ['before', 'after', 'ratio']
+    """
+    if (X_test is None) != (y_test is None):
+        raise ValueError("To measure the gain, both X_test and y_test are needed; got one of them.")
+    if warm_start:
+        new = deepcopy(pipe)
+        for _, estimator in new[-1].estimators:
+            if isinstance(estimator, KerasMLPRegressor):
+                estimator.set_params(
+                    learning_rate=WARM_RATE * estimator.learning_rate,
+                    epochs=max(1, round(WARM_EPOCHS * estimator.epochs)),
+                )
+        new.refit(X, y)
+        new[-1].set_params(estimators=clone(pipe[-1]).estimators)
+    else:
+        new = clone(pipe).fit(X, y)
+    gain = None if X_test is None else _gain(pipe, new, X_test, y_test)
+    return new, gain
+
+
+def _gain(before: Any, after: Any, X: Any, y: Any) -> pd.DataFrame:
+    targets = before[-1].targets_
+    labels, _ = read_targets(y, targets)
+    measures = {"sigma": metrics.error, "mad": metrics.mad, "nmad": metrics.nmad}
+    scores: dict[str, dict[tuple[str, str], float]] = {"before": {}, "after": {}}
+    for when, pipe in (("before", before), ("after", after)):
+        predicted = pipe.predict(X).reshape(labels.shape)
+        for k, target in enumerate(targets):
+            for name, measure in measures.items():
+                scores[when][target, name] = float(measure(labels[:, k], predicted[:, k]))
+    gain = pd.DataFrame(scores).rename_axis(["target", "measure"]).sort_index(sort_remaining=False)
+    return gain.assign(ratio=gain["after"] / gain["before"])
