@@ -35,8 +35,13 @@ def main() -> None:
     X, y = sfml.GamaSampleSelector().select(X, y)
     X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.2, random_state=0)
     for method in args.methods:
+        # Networks need the galaxies held back for their validation loss; others learn from all.
         pipe = sfml.make_star_formation_pipeline(
-            args.recipe, method=method, random_state=0, verbose=1
+            args.recipe,
+            method=method,
+            calibration_fraction=0.2 if method == "mlp" else None,
+            random_state=0,
+            verbose=1,
         )
         if args.quick and method == "mlp":
             pipe.set_params(**{f"regress__{target}__epochs": QUICK_EPOCHS for target in y})
