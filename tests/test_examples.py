@@ -53,3 +53,14 @@ def test_candels_example_scores_three_targets(shared_data: Path) -> None:
 def test_example_says_which_catalogue_is_absent(tmp_path: Path) -> None:
     absent = tmp_path / "absent.csv"
     assert str(absent) in run_example("candels_magphys.py", absent, expect_failure=True)
+
+
+def test_triage_loop_runs_from_the_choice_to_the_gain() -> None:
+    printed = run_example("triage_loop.py", "--quick")
+    assert "What the network says of the pool" in printed
+    scores = printed[printed.index("sigma in dex") :].splitlines()
+    assert [line.rsplit(maxsplit=5)[0].strip() for line in scores[2:]] == [
+        "before",
+        "60 flagged",
+        "60 at random",
+    ]

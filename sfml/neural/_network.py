@@ -36,6 +36,8 @@ def one_cycle(progress: np.ndarray) -> np.ndarray:
 # Standard deviation with which the quantiles of a network start, in units of the target's, if
 # targets are scaled.
 FIRST_SPREAD = 0.2
+# With equal weights, SFRs scatter by 2 % more (validation rows), and quantiles are no better.
+MEDIAN_WEIGHT = 5.0
 
 
 SCHEDULES: dict[str, Callable[[np.ndarray], np.ndarray] | None] = {
@@ -114,15 +116,19 @@ def build(spec: NetworkSpec) -> InMemorySequential:
 def pinball_loss(quantiles: tuple[float, ...]) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
     """Make the loss of all quantiles of all outputs, an output's quantiles side by side.
 
-    Twice the pinball loss (Koenker & Bassett 1978), averaged over the quantiles: for the median
-    alone it is the mean absolute error.
+    Twice the pinball loss (Koenker & Bassett 1978), averaged over the quantiles, of which the
+    median, which is the prediction, weighs more. For the median alone it is the mean absolute
+    error.
     """
     levels = tf.constant(quantiles, dtype=tf.float32)
+    weights = np.where(np.asarray(quantiles) == 0.5, MEDIAN_WEIGHT, 1.0)
+    weights = tf.constant(weights / weights.mean(), dtype=tf.float32)
 
     def pinball(y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
         shape = (-1, y_true.shape[-1], len(quantiles))
         above = y_true[:, :, tf.newaxis] - tf.reshape(y_pred, shape)
-        return 2 * tf.reduce_mean(tf.maximum(levels * above, (levels - 1) * above), axis=(1, 2))
+        losses = tf.maximum(levels * above, (levels - 1) * above)
+        return 2 * tf.reduce_mean(weights * losses, axis=(1, 2))
 
     return pinball
 

@@ -61,8 +61,9 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
         rows for it. With 0, early stopping watches the training loss.
     quantiles : sequence of float or None, default=None
         Levels of the quantiles to learn, growing and with 0.5 among them, such as
-        ``(0.16, 0.5, 0.84)``. The loss is then twice the pinball loss, averaged over them; that of
-        ``(0.5,)`` is the mean absolute error. `predict` gives the median.
+        ``(0.16, 0.5, 0.84)``. The loss is then twice the pinball loss, averaged over them, the
+        median weighing five times as much as another; that of ``(0.5,)`` is the mean absolute
+        error. `predict` gives the median.
     offset_feature : int or None, default=None
         Column of X that is added to the network's output as it is, instead of being one of its
         inputs: with a luminosity in dex there, the network learns the logarithm of the ratio of

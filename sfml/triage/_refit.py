@@ -95,11 +95,12 @@ def _gain(before: Any, after: Any, X: Any, y: Any) -> pd.DataFrame:
     targets = before[-1].targets_
     labels, _ = read_targets(y, targets)
     measures = {"sigma": metrics.error, "mad": metrics.mad, "nmad": metrics.nmad}
-    scores: dict[str, dict[tuple[str, str], float]] = {"before": {}, "after": {}}
-    for when, pipe in (("before", before), ("after", after)):
-        predicted = pipe.predict(X).reshape(labels.shape)
-        for k, target in enumerate(targets):
-            for name, measure in measures.items():
-                scores[when][target, name] = float(measure(labels[:, k], predicted[:, k]))
-    gain = pd.DataFrame(scores).rename_axis(["target", "measure"]).sort_index(sort_remaining=False)
+    predicted = [pipe.predict(X).reshape(labels.shape) for pipe in (before, after)]
+    rows = {
+        (target, name): [float(measure(labels[:, k], values[:, k])) for values in predicted]
+        for k, target in enumerate(targets)
+        for name, measure in measures.items()
+    }
+    index = pd.MultiIndex.from_tuples(rows, names=["target", "measure"])
+    gain = pd.DataFrame(list(rows.values()), index=index, columns=["before", "after"])
     return gain.assign(ratio=gain["after"] / gain["before"])
