@@ -96,6 +96,7 @@ def main() -> None:
     parser.add_argument("catalogue", nargs="?", help="Parquet file with GAMA's columns")
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=["mlp", "catboost"])
     parser.add_argument("--quick", action="store_true", help="a small mock survey")
+    parser.add_argument("--figure", help="draw the first method's calibration into this PNG file")
     args = parser.parse_args()
     X, y = load(args.catalogue, quick=args.quick or args.catalogue is None)
     X, y = sfml.GamaSampleSelector().select(X, y)
@@ -110,6 +111,26 @@ def main() -> None:
         pipe.fit(X_train, y_train)
         print(f"## {method}: fitted in {time.perf_counter() - start:.0f} s\n")
         report(pipe, X_test, y_test)
+        if args.figure and method == args.methods[0]:
+            draw(pipe, X_test, y_test, args.figure)
+
+
+def draw(pipe: sfml.StarFormationPipeline, X: pd.DataFrame, y: pd.DataFrame, path: str) -> None:
+    """Draw coverage, PIT and residuals of the test galaxies."""
+    import matplotlib.pyplot as plt
+
+    from sfml import displays
+
+    figure = plt.figure(figsize=(12, 9), layout="constrained")
+    grid = figure.add_gridspec(2, 6, height_ratios=(3, 2))
+    left, right = figure.add_subplot(grid[0, :3]), figure.add_subplot(grid[0, 3:])
+    below = [figure.add_subplot(grid[1, 2 * k : 2 * k + 2]) for k in range(3)]
+    displays.CoverageDisplay.from_estimator(pipe, X, y, levels=LEVELS, ax=left)
+    displays.PITDisplay.from_estimator(pipe, X, y, levels=LEVELS, ax=below)
+    displays.BinnedResidualDisplay.from_estimator(
+        pipe, X, y, X["Z"].to_numpy(), target="stellar_mass", by_name="Z", ax=right
+    )
+    figure.savefig(path, dpi=110)
 
 
 def report(pipe: sfml.StarFormationPipeline, X: pd.DataFrame, y: pd.DataFrame) -> None:

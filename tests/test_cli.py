@@ -28,8 +28,9 @@ FIGURES = {
     "fig06_07_standardising.png",
     *(f"fig{i:02d}_predicted_{target}.png" for i, target in enumerate(sfml.TARGETS, start=8)),
     *(f"fig{i:02d}_learning_{target}.png" for i, target in enumerate(sfml.TARGETS, start=11)),
+    "intervals_coverage.png",
 }
-TABLES = {"funnel.csv", "scores.csv", "pipeline.joblib"}
+TABLES = {"funnel.csv", "scores.csv", "predictions.csv", "pipeline.joblib"}
 
 
 @pytest.fixture
@@ -94,6 +95,13 @@ class TestDemo:
         assert n_test == np.ceil(0.2 * funnel["left"].iloc[-1])
         seen = regress.n_train_["sfr"] + regress.n_calibration_
         assert n_test + seen == funnel["left"].iloc[-1]
+
+    def test_the_predictions_are_of_the_test_galaxies(self, done):
+        predictions = pd.read_csv(done[0] / "predictions.csv", index_col=0, keep_default_na=False)
+        scores = pd.read_csv(done[0] / "scores.csv", index_col=["target", "metric"])
+        assert len(predictions) == scores.loc[("sfr", "number of galaxies"), "networks"]
+        assert (predictions["sfr_p16"] < predictions["sfr_p84"]).all()
+        assert "Intervals of the test galaxies" in done[1]
 
     def test_a_forest_is_better_than_two_epochs(self, done):
         errors = pd.read_csv(done[0] / "scores.csv", index_col=["target", "metric"])

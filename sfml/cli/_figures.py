@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+# Galaxies held back that the outermost levels drawn, 2.5 and 97.5 %, need.
+FEWEST_FOR_INTERVALS = 40
+_COVERAGE = "intervals_coverage"
+
+
 class Galaxies(NamedTuple):
     """Catalogue and labels of the same galaxies."""
 
@@ -33,7 +38,9 @@ class _Sheet(NamedTuple):
 
 
 class PaperFigures:
-    """The paper's figures, numbered as there; Fig. 5, a sketch of a network, is left out.
+    """The paper's figures, numbered as there, and one of what its future work has become.
+
+    Fig. 5, a sketch of a network, is left out.
 
     Parameters
     ----------
@@ -74,6 +81,9 @@ class PaperFigures:
         from matplotlib.figure import Figure
 
         for sheet in self._sheets():
+            few = self.pipeline["regress"].n_calibration_ < FEWEST_FOR_INTERVALS
+            if sheet.name == _COVERAGE and few:
+                continue
             width, height = sheet.size
             figure = Figure((width * sheet.n_panels, height), dpi=150, layout="constrained")
             axes = figure.subplots(1, sheet.n_panels)
@@ -108,7 +118,7 @@ class PaperFigures:
             _Sheet(f"fig{i:02d}_learning_{target}", 1, (6.0, 4.0), partial(self._learning, target))
             for i, target in enumerate(targets, start=11)
         ]
-        return sheets
+        return [*sheets, _Sheet(_COVERAGE, 1, (5.6, 6.0), self._coverage)]
 
     def _redshift(self, ax: Any) -> None:
         selector = self.pipeline["select"]
@@ -142,6 +152,9 @@ class PaperFigures:
         displays.PredictionDisplay.from_estimator(
             self.pipeline, *self.test, target=target, truth=self.truth, ax=ax
         )
+
+    def _coverage(self, ax: Any) -> None:
+        displays.CoverageDisplay.from_estimator(self.pipeline, *self.test, ax=ax)
 
     def _learning(self, target: str, ax: Any) -> None:
         displays.LossCurveDisplay.from_estimator(self.pipeline, target=target, ax=ax)
