@@ -36,6 +36,7 @@ def test_hatlas_example_compares_methods_on_the_same_galaxies(shared_data: Path)
     # Counted from the file itself: rows without a gap in the 16 bands.
     assert "on the 2,019 galaxies that all methods predict" in printed
     assert "Random forest, mean and scatter of the folds: RMSE 0.1" in printed
+    assert "Intervals of sfml, any of 19 bands, for all 2,329 galaxies" in printed
 
 
 def test_candels_example_scores_three_targets(shared_data: Path) -> None:
