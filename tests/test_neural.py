@@ -666,3 +666,11 @@ class TestMissingInputs:
         for call in (lambda: small().fit(gaps, y), lambda: small().fit(X, y).predict(gaps)):
             with pytest.raises(ValueError, match="contains NaN"):
                 call()
+
+
+@pytest.mark.parametrize("given", ["X_val", "y_val"])
+def test_validation_rows_need_inputs_and_targets(data, given):
+    X, y = data
+    rows = {"X_val": X[:5], "y_val": y[:5]}
+    with pytest.raises(ValueError, match=f"^{given} needs"):
+        small().fit(X, y, **{given: rows[given]})

@@ -225,6 +225,8 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
         earlier = self._earlier_weights()
         X, y = self._check_training_data(X, y)
         rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31 - 1))
+        if X_val is None and y_val is not None:
+            raise ValueError("y_val needs X_val, the inputs of these rows; got None.")
         if X_val is None:
             learnt, validation = self._split(len(X), rng)
             held_aside = (X[validation], y[validation])
@@ -397,6 +399,8 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
         return X, y
 
     def _check_validation_data(self, X_val: Any, y_val: Any) -> tuple[np.ndarray, np.ndarray]:
+        if y_val is None:
+            raise ValueError("X_val needs y_val, the targets of these rows; got None.")
         X_val = self._check_more(X_val)
         y_val = np.asarray(y_val, dtype=np.float64).reshape(len(X_val), -1)
         if y_val.shape[1] != self.n_outputs_:
