@@ -99,7 +99,7 @@ class Domain:
             select__min_bands=0,
             select__negative="allow",
             features__missing="nan",
-            features__unit_guard=False,  # it would refuse a unit error before the detector could
+            select__unit_guard=False,  # it would refuse a unit error before the detector could
         )
         train = self.front.fit(X_train, y_train).transform(X_train)
         held_back = self.front.transform(X_held_back)

@@ -200,7 +200,8 @@ class IntervalMixin:
         output = k if self.joint else 0
         levels = getattr(estimator, "quantiles", None)
         if levels is not None and len(levels) > 1:
-            raw = estimator.predict_quantiles(X)
+            # Our networks tell whether their quantiles cross; others only what they make of it.
+            raw = getattr(estimator, "raw_quantiles", estimator.predict_quantiles)(X)
             return (raw[:, output] if raw.ndim == 3 else raw), tuple(levels)
         point = np.asarray(estimator.predict(X)).reshape(len(X), -1)[:, [output]]
         return np.repeat(point, len(LEVELS), axis=1), LEVELS

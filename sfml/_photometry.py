@@ -54,6 +54,11 @@ class Photometry(NamedTuple):
                 column[bands.is_missing(column)] = np.nan
         return self
 
+    def rows(self, kept: np.ndarray) -> Photometry:
+        """Keep some galaxies, marked in (n,)."""
+        flux, *others = self
+        return Photometry(flux[kept], *(None if part is None else part[kept] for part in others))
+
     def without(self, dropped: np.ndarray) -> Photometry:
         """Give a copy in which some bands, marked in (n, n_bands), were not observed."""
         flux = np.where(dropped, np.nan, self.flux)

@@ -23,11 +23,6 @@ _CHOICES = {
     "redshift": ("spectroscopic", "photometric", "none"),
 }
 
-# What `unit_guard` grants beyond the training rows, in dex, and the rows that make a range. One
-# faint galaxy in 36,000 would hide a factor of 1/1000: hence the tails left out.
-_GUARD = 1.0
-_GUARD_ROWS = 100
-_GUARD_TAIL = 1e-3
 _LEAST_REDSHIFT_ERROR = 1e-5
 # The quantile of the training rows' signal-to-noise ratios below which galaxies are flagged.
 _LOWEST_SNR = 1e-3
@@ -67,9 +62,6 @@ class FluxFeatures(TransformerMixin, BaseEstimator):
         Step and offset of the grid of redshifts at which the labels were fitted, with points at
         ``(i + offset) * step``: the luminosity is then taken at the nearest of them. "auto"
         looks for a grid in the labels given to `fit`; None takes each galaxy's own redshift.
-    unit_guard : bool, default=True
-        Whether `transform` refuses a catalogue most of whose galaxies are ten times brighter, or
-        fainter, than nearly all in `fit`: fluxes in another unit, most likely.
 
     Attributes
     ----------
@@ -80,9 +72,6 @@ class FluxFeatures(TransformerMixin, BaseEstimator):
         Step and offset of the grid in use.
     flags_missing_ : bool
         Whether there is an output a band that says if it was observed.
-    brightness_range_ : (float, float)
-        Quantiles 0.001 and 0.999 of the last output of the galaxies in `fit`, in dex; infinite
-        for fewer than 100.
     redshift_range_, fewest_bands_, least_log_snr_ : (float, float), int, float
         What `flag` compares with: the range of redshifts, the smallest number of bands, and the
         mean logarithm of the signal-to-noise ratios that all but 1 in 1000 galaxies exceed.
@@ -126,7 +115,6 @@ class FluxFeatures(TransformerMixin, BaseEstimator):
         redshift: str = "spectroscopic",
         reference_range: tuple[float, float] = (0.85, 2.5),
         redshift_grid: str | tuple[float, float] | None = "auto",
-        unit_guard: bool = True,
     ) -> None:
         self.bands = bands
         self.errors = errors
@@ -134,7 +122,6 @@ class FluxFeatures(TransformerMixin, BaseEstimator):
         self.redshift = redshift
         self.reference_range = reference_range
         self.redshift_grid = redshift_grid
-        self.unit_guard = unit_guard
 
     def fit(self, X: Any, y: Any = None) -> FluxFeatures:
         """Learn the redshift grid of the labels, and without errors each band's softening.
@@ -173,13 +160,6 @@ class FluxFeatures(TransformerMixin, BaseEstimator):
             self.softening_ = 0.1 * _positive_medians(photometry.flux / reference[:, np.newaxis])
         self.redshift_grid_ = self._find_grid(X, photometry, y)
         self._learn_limits(photometry)
-        brightness = self.compute(photometry)[:, -1]
-        known = brightness[np.isfinite(brightness)]
-        enough = len(known) >= _GUARD_ROWS
-        self.brightness_range_ = (-np.inf, np.inf)
-        if enough:
-            low, high = np.quantile(known, [_GUARD_TAIL, 1 - _GUARD_TAIL])
-            self.brightness_range_ = float(low), float(high)
         return self
 
     def transform(self, X: Any) -> np.ndarray:
@@ -204,7 +184,7 @@ class FluxFeatures(TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If X has not the columns of `fit`, holds infinity, or by `unit_guard`.
+            If X has not the columns of `fit`, or holds infinity.
         """
         check_is_fitted(self)
         X = validate_data(
@@ -215,10 +195,7 @@ class FluxFeatures(TransformerMixin, BaseEstimator):
             ensure_all_finite="allow-nan",
             ensure_min_samples=0,
         )
-        features = self.compute(self._split(X))
-        if self.unit_guard and isinstance(self._bands(), BandSet):
-            self._check_unit(features[:, -1])
-        return features
+        return self.compute(self._split(X))
 
     def flag(self, X: Any) -> np.ndarray:
         """Flag galaxies beyond those of `fit` in redshift, bands or signal-to-noise ratio.
@@ -373,21 +350,6 @@ class FluxFeatures(TransformerMixin, BaseEstimator):
             return _asinh_magnitude(photometry.flux / scale, self.softening_)
         relative = photometry.error / scale
         return np.hstack([_asinh_magnitude(photometry.flux / scale, relative), np.log10(relative)])
-
-    def _check_unit(self, brightness: np.ndarray) -> None:
-        low, high = self.brightness_range_
-        known = brightness[np.isfinite(brightness)]
-        beyond = (known < low - _GUARD) | (known > high + _GUARD)
-        if beyond.sum() * 2 <= len(known):
-            return
-        middle = 10 ** (np.median(known) - (low + high) / 2)
-        raise ValueError(
-            f"{beyond.sum()} of {len(known)} galaxies are at least ten times brighter, or fainter, "
-            f"than nearly all of training; the typical one by a factor of {middle:.3g} from their "
-            "middle. Are the fluxes in another unit, such as mJy for Jy (a factor of 1000)? "
-            "Convert them, or declare the catalogue's unit (BandSet's unit, or that of an astropy "
-            "column). unit_guard=False switches this check off."
-        )
 
     def _find_grid(self, X: np.ndarray, photometry: Photometry, y: Any) -> RedshiftGrid | None:
         grid, redshift = self.redshift_grid, photometry.redshift

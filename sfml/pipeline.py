@@ -57,8 +57,13 @@ class StarFormationPipeline(Pipeline):
     Examples
     --------
     >>> import sfml
-    >>> type(sfml.make_star_formation_pipeline()[:-1]).__name__
-    'StarFormationPipeline'
+    >>> X, y = sfml.make_mock_survey(300, n_templates=2000, random_state=0, return_X_y=True)
+    >>> pipe = sfml.make_star_formation_pipeline(method="random_forest", random_state=0)
+    >>> pipe = pipe.fit(X[:200], y[:200])
+    >>> pipe.predict_interval(X[200:], coverage=0.68).shape
+    (100, 3, 2)
+    >>> list(pipe.predict_table(X[200:]).columns[:3])
+    ['stellar_mass', 'stellar_mass_p16', 'stellar_mass_p84']
     """
 
     def fit(self, X: Any, y: Any = None, **params: Any) -> StarFormationPipeline:

@@ -17,6 +17,7 @@ from sfml import _tables
 from sfml._dropout import draw_dropout
 from sfml._funnel import SelectionReport, count_funnel
 from sfml._photometry import Photometry
+from sfml._unit_guard import UnitGuard
 from sfml.bands import GAMA, BandSet
 from sfml.flags import CUT_FLAGS, raised
 from sfml.targets import TARGETS, check_limits, open_ends, read_one_target
@@ -66,6 +67,10 @@ class GamaSampleSelector(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         no redshift: there is none among the outputs, and `z_range` is not applied.
     targets : sequence of str, default=TARGETS
         What the columns of a y without names are.
+    unit_guard : bool, default=True
+        Whether `transform` refuses a catalogue most of whose galaxies are ten times brighter, or
+        fainter, than nearly all (99.8 %) of those selected in `fit`: fluxes in another unit, most
+        likely. Fewer than 100 galaxies in `fit` are no guard.
 
     Attributes
     ----------
@@ -115,6 +120,7 @@ class GamaSampleSelector(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         keep_errors: bool = False,
         redshift: str = "spectroscopic",
         targets: Sequence[str] = TARGETS,
+        unit_guard: bool = True,
     ) -> None:
         self.bands = bands
         self.z_range = z_range
@@ -127,6 +133,7 @@ class GamaSampleSelector(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         self.keep_errors = keep_errors
         self.redshift = redshift
         self.targets = targets
+        self.unit_guard = unit_guard
 
     def fit(self, X: Any, y: Any = None) -> GamaSampleSelector:
         """Check the catalogue's layout and count what each cut rejects.
@@ -152,6 +159,7 @@ class GamaSampleSelector(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         photometry = self._read(X, reset=True)
         flags = self._flags(photometry, y)
         self.report_ = count_funnel(flags, self._descriptions(), len(photometry.flux))
+        self._guard = UnitGuard.learn(photometry.rows(~_any(flags, len(photometry.flux))))
         return self
 
     def transform(self, X: Any) -> np.ndarray:
@@ -167,12 +175,17 @@ class GamaSampleSelector(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         ndarray of shape (n_galaxies, n_outputs)
             Fluxes, errors if kept, and the redshift, row by row as in X. Missing values are NaN;
             so are all values of a rejected galaxy.
+
+        Raises
+        ------
+        ValueError
+            As `fit`, or by `unit_guard`.
         """
         check_is_fitted(self)
         photometry = self._read(X, reset=False)
-        rejected: np.ndarray = np.zeros(len(photometry.flux), dtype=bool)
-        for flagged in self._flags(photometry, None).values():
-            rejected |= flagged
+        rejected = _any(self._flags(photometry, None), len(photometry.flux))
+        if self.unit_guard and self.bands_ is not None:
+            self._guard.check(photometry.rows(~rejected))
         out = photometry.columns(errors=self.keep_errors)
         out[rejected] = np.nan
         return out
@@ -443,6 +456,14 @@ class GamaSampleSelector(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         return tags
+
+
+def _any(flags: dict[str, Any], n_galaxies: int) -> np.ndarray:
+    """Where at least one cut rejects."""
+    rejected: np.ndarray = np.zeros(n_galaxies, dtype=bool)
+    for flagged in flags.values():
+        rejected |= flagged
+    return rejected
 
 
 def _check_range(name: str, limits: Any) -> None:

@@ -296,7 +296,7 @@ def survey() -> Survey:
     # Shifted galaxies should reach the detector, whatever stands in front of it.
     front.set_params(
         select__min_bands=0, select__missing="allow", features__missing="nan", scale__keep=()
-    ).set_params(features__unit_guard=False)
+    ).set_params(select__unit_guard=False)
     detector = DomainDetector(false_alarm_rate=0.02, random_state=0)
     detector.fit(front.fit(X, y).transform(X)).calibrate(front.transform(held_back))
     return Survey(front, detector, fresh)

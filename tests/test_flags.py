@@ -105,7 +105,7 @@ class TestTheFlagsOfAPipeline:
     def test_a_redshift_beyond_those_of_training(self, complete_pipe, kept):
         """Within the selection's limits, so that there is a prediction."""
         low, _ = complete_pipe["features"].redshift_range_
-        pipe = copy.deepcopy(complete_pipe).set_params(features__unit_guard=False)
+        pipe = copy.deepcopy(complete_pipe).set_params(select__unit_guard=False)
         table = pipe.predict_table(kept.assign(Z=0.9 * low))
         assert (table["flag"] & Flag.REDSHIFT > 0).all()
         assert not (table["flag"] & Flag.NOT_PREDICTED).any()

@@ -30,6 +30,7 @@ LAYERS = [
     {"_redshift_grid", "_jobs", "uncertainty"},
     {"bands", "_tables", "_funnel"},
     {"targets", "_photometry"},
+    {"_unit_guard"},
     {"selection", "features", "neural", "metrics", "datasets"},
     {"recipes", "domain", "_intervals"},
     {"regressor"},

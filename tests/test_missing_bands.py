@@ -386,10 +386,24 @@ class TestUnits:
         brightness[:2, 0] = 1e-9, 10.0
         flux = brightness * rng.uniform(0.9, 1.1, (3000, 3))
         X = np.column_stack([flux, 0.1 * flux, np.full(3000, 0.2)])
-        features = FluxFeatures(THREE).fit(X)
-        assert np.isfinite(features.transform(X)).all()
+        select = sfml.GamaSampleSelector(THREE, min_bands=3, keep_errors=True).fit(X)
+        assert np.isfinite(select.transform(X)).all()
         with pytest.raises(ValueError, match=r"of 3000 galaxies are at least ten times brighter"):
-            features.transform(X * np.r_[np.full(6, factor), 1])
+            select.transform(X * np.r_[np.full(6, factor), 1])
+
+    def test_the_papers_recipe_is_guarded_too(self, survey, quick_pipeline):
+        X, y = survey
+        pipe = quick_pipeline("surana2020", method="random_forest").fit(X, y)
+        assert np.isfinite(pipe.predict(X)).any()
+        with pytest.raises(ValueError, match="another unit, such as mJy for Jy"):
+            pipe.predict(in_unit(X, 1e3))
+
+    def test_other_bands_are_no_other_unit(self, gappy_pipe, kept):
+        """Far-infrared fluxes are a thousand times those of the ultraviolet."""
+        X, _ = kept
+        for lost in (GAMA.names[:12], GAMA.names[12:]):
+            gaps = X.assign(**{f"{n}_{w}": np.nan for n in lost for w in ("flux", "fluxerr")})
+            assert gappy_pipe.predict(gaps).shape == (len(X), 3)
 
     def test_a_catalogue_in_another_unit_is_declared(self, linear, survey):
         X, y = survey
@@ -422,15 +436,15 @@ class TestUnits:
 
     def test_the_guard_can_be_switched_off(self, linear, kept):
         X, y = kept
-        pipe = linear().set_params(features__unit_guard=False).fit(X, y)
+        pipe = linear().set_params(select__unit_guard=False).fit(X, y)
         assert np.isfinite(pipe.predict(in_unit(X, 1e3))).all()
 
     def test_nothing_to_judge_by(self, gappy_pipe, kept):
         X, _ = kept
         assert gappy_pipe.predict(X[:0]).shape == (0, 3)
         assert np.isnan(gappy_pipe.predict(X.assign(Z=0.9))).all()
-        few = FluxFeatures().fit(X[[*FLUXES, *ERRORS, "Z"]].to_numpy()[:99])
-        assert few.brightness_range_ == (-np.inf, np.inf)
+        few = sfml.GamaSampleSelector().fit(X[:99])
+        assert np.isfinite(few.transform(in_unit(X, 1e6))).all()
 
 
 class TestFeatures:

@@ -674,3 +674,14 @@ def test_validation_rows_need_inputs_and_targets(data, given):
     rows = {"X_val": X[:5], "y_val": y[:5]}
     with pytest.raises(ValueError, match=f"^{given} needs"):
         small().fit(X, y, **{given: rows[given]})
+
+
+def test_quantiles_never_cross(data):
+    """A network that has hardly learnt puts some in the wrong order, and says which."""
+    X, y = data
+    mlp = small(quantiles=THREE_LEVELS, epochs=1, learning_rate=0.3, random_state=0).fit(X, y)
+    mlp.coefs_[-1] = mlp.coefs_[-1][:, ::-1] * 5
+    raw, sorted_ = mlp.raw_quantiles(X), mlp.predict_quantiles(X)
+    assert (np.diff(raw, axis=1) < 0).any()
+    assert (np.diff(sorted_, axis=1) >= 0).all()
+    np.testing.assert_array_equal(sorted_[:, 1], raw[:, 1])
