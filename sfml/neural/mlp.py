@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from sfml.neural import _backend
 from sfml.neural._checks import check_params
 from sfml.neural._forward import forward
+from sfml.neural._gradient import input_gradient
 from sfml.uncertainty import uncross
 
 if TYPE_CHECKING:
@@ -312,6 +313,41 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
                 "This network learnt no quantiles: fit it with quantiles=(0.16, 0.5, 0.84), say."
             )
         out = self._outputs(X)
+        return out[:, 0] if self._y_ndim == 1 else out
+
+    def gradient(self, X: Any) -> np.ndarray:
+        """Differentiate what `predict` gives by every input, exactly.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Inputs, prepared as for `fit`. No rows give an empty result.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features) or (n_samples, n_outputs, n_features)
+            1 for `offset_feature`, 0 for `ignored_features` and where NaN counts as 0.
+        """
+        check_is_fitted(self)
+        X = validate_data(
+            self,
+            X,
+            reset=False,
+            dtype=np.float64,
+            ensure_all_finite=self._finite(),
+            ensure_min_samples=0,
+        )
+        inputs, _ = self._split_offset(X)
+        columns = np.arange(self.n_features_in_)
+        used = np.delete(columns, self._no_inputs()) if self._no_inputs() else columns
+        medians = self._median() + self._n_quantiles() * np.arange(self.n_outputs_)
+        out = np.zeros((len(X), self.n_outputs_, len(columns)))
+        out[:, :, used] = input_gradient(
+            inputs, self.coefs_, self.intercepts_, self.activation, medians.tolist()
+        )
+        out *= ~np.isnan(X)[:, np.newaxis]
+        if self.offset_feature is not None:
+            out[:, :, self.offset_feature] = 1
         return out[:, 0] if self._y_ndim == 1 else out
 
     def _outputs(self, X: Any) -> np.ndarray:
