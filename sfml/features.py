@@ -287,7 +287,7 @@ class FluxFeatures(TransformerMixin, BaseEstimator):
             names.append("log_snr")
         if self._mode() != "none":
             names += ["redshift", "log_redshift"]
-        last = "log_reference_flux_again" if self._mode() == "none" else "log_reference_luminosity"
+        last = "log_reference_flux_offset" if self._mode() == "none" else "log_reference_luminosity"
         return np.asarray([*names, "log_reference_flux", last], dtype=object)
 
     def __sklearn_tags__(self) -> Any:
@@ -366,10 +366,10 @@ class FluxFeatures(TransformerMixin, BaseEstimator):
         targets, _ = read_targets(y)
         check_consistent_length(X, targets)
         features = self.compute(photometry)
-        usable = np.isfinite(features).all(axis=1) & np.isfinite(targets).all(axis=1)
+        usable = np.isfinite(features[:, -1]) & np.isfinite(targets).all(axis=1)
         if not usable.any():
             return None
-        features, targets = features[usable], targets[usable]
+        features, targets = _filled(features[usable]), targets[usable]
         assert redshift is not None
         return find_redshift_grid(redshift[usable], features, targets - features[:, [-1]])
 
@@ -403,3 +403,10 @@ def _depth(photometry: Photometry) -> tuple[np.ndarray, np.ndarray]:
     flux, error = photometry.flux, photometry.error
     log_snr = np.full(len(flux), np.nan) if error is None else mean_log_snr(flux, error)
     return (~np.isnan(flux)).sum(axis=1), log_snr
+
+
+def _filled(features: np.ndarray) -> np.ndarray:
+    """Write each column's mean for NaN, 0 for a column of nothing else."""
+    known = ~np.isnan(features)
+    mean = np.where(known, features, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+    return np.where(known, features, mean)

@@ -131,6 +131,13 @@ def labelled(step, offset, n_galaxies=3000, scatter=0.05):
     return X, y + scatter * rng.normal(size=n_galaxies)
 
 
+def test_the_grid_is_found_though_no_galaxy_has_all_bands():
+    X, y = labelled(0.02, 0.5)
+    lost = np.arange(len(X)) % 3
+    X[np.arange(len(X)), lost] = X[np.arange(len(X)), 3 + lost] = np.nan
+    assert FluxFeatures(BANDS).fit(X, y).redshift_grid_ == pytest.approx((0.02, 0.5))
+
+
 @pytest.mark.parametrize("grid", [(0.01, 0.0), (0.01, 0.5), (0.02, 0.5), (0.05, 0.0)])
 def test_the_grid_of_the_labels_is_found(grid):
     X, y = labelled(*grid)

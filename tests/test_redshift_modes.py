@@ -191,7 +191,7 @@ class TestTheParts:
         flux = flux[(flux > 0).all(axis=1)]
         features = FluxFeatures(redshift="none").fit(flux)
         assert features.get_feature_names_out()[-3:].tolist() == [
-            *("log_snr", "log_reference_flux", "log_reference_flux_again")
+            *("log_snr", "log_reference_flux", "log_reference_flux_offset")
         ]
         out = features.transform(flux)
         np.testing.assert_array_equal(out[:, -2], out[:, -1])
