@@ -417,6 +417,8 @@ class StarFormationRegressor(IntervalMixin, RegressorMixin, _BaseComposition):
                 n = max(1, round(self.calibration_fraction * self.n_given_))
                 self._last_lot = np.sort(lots[usable])[n - 1]
             held_back = usable & (lots <= self._last_lot)
+            if (held_back == usable).all():  # all rows are equal, and so are their lots
+                held_back[:] = False
         self.n_calibration_ = int(held_back.sum())
         return held_back
 

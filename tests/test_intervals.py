@@ -802,3 +802,12 @@ def test_intervals_need_no_tensorflow(complete_pipe, gappy_pipe, survey, tmp_pat
     command = [sys.executable, "-W", "error", "-c", PREDICT, str(tmp_path / "models.joblib")]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert done.stdout == "predicted\n", done.stderr
+
+
+def test_equal_rows_are_learnt_from_and_not_all_held_back():
+    model = StarFormationRegressor(Ridge(), targets=["sfr"], random_state=0)
+    model.fit(np.ones((60, 2)), np.full(60, 0.5))
+    assert model.n_train_["sfr"] == 60
+    assert model.predict(np.ones((1, 2))) == pytest.approx(0.5)
+    with pytest.raises(ValueError, match="not calibrated"):
+        model.predict_interval(np.ones((1, 2)))
