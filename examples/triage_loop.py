@@ -6,7 +6,7 @@ The mock survey's own chi^2 fitter plays the code. Galaxies are written in CIGAL
 and read back, fitted, merged into the labels with their provenance, and learnt from; the same
 number of galaxies chosen at random stands beside them. Scores are of 2,500 other galaxies.
 
-    python examples/triage_loop.py [--repeats 3] [--quick]     # 5 minutes; quick: half a minute
+    python examples/triage_loop.py [--repeats 3] [--quick]     # a minute or two; quick: 15 s
 """
 
 from __future__ import annotations
