@@ -1,10 +1,10 @@
 """The loop back to the SPS code: doubtful galaxies are done by it, and learnt from.
 
-A network has learnt from 2,300 galaxies of a simulated survey that holds none of the dustiest
-tenth. It is asked about 4,500 others, dusty ones among them; an SPS code has time for 150. Which?
+A network has learnt from 2,600 galaxies of a simulated survey that holds none of the dustiest
+tenth. It is asked about 3,400 others, dusty ones among them; an SPS code has time for 150. Which?
 The mock survey's own chi^2 fitter plays the code. Galaxies are written in CIGALE's input format
 and read back, fitted, merged into the labels with their provenance, and learnt from; the same
-number of galaxies chosen at random stands beside them. Scores are of 2,500 other galaxies.
+number of galaxies chosen at random stands beside them. Scores are of 3,400 other galaxies.
 
     python examples/triage_loop.py [--repeats 3] [--quick]     # a minute or two; quick: 15 s
 """
