@@ -8,6 +8,9 @@ import numpy as np
 
 from sfml.bands import BandSet
 
+N_REDSHIFT = {"none": 0, "spectroscopic": 1, "photometric": 2}
+"""Columns after the fluxes and errors, by what is known of the redshift."""
+
 
 class Photometry(NamedTuple):
     """Fluxes, errors and redshifts of n galaxies: NaN where missing, None where not asked for."""
@@ -55,7 +58,7 @@ class Photometry(NamedTuple):
         return self
 
     def rows(self, kept: np.ndarray) -> Photometry:
-        """Keep some galaxies, marked in (n,)."""
+        """Keep some galaxies: marked in (n,), or by their positions."""
         flux, *others = self
         return Photometry(flux[kept], *(None if part is None else part[kept] for part in others))
 

@@ -11,7 +11,7 @@ from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
 from sfml._cosmology import log_distance_factor
-from sfml._photometry import Photometry, mean_log_snr
+from sfml._photometry import N_REDSHIFT, Photometry, mean_log_snr
 from sfml._redshift_grid import RedshiftGrid, find_redshift_grid
 from sfml._reference import learn_reference
 from sfml.bands import GAMA, BandSet
@@ -329,7 +329,7 @@ class FluxFeatures(TransformerMixin, BaseEstimator):
     def _split(self, X: np.ndarray) -> Photometry:
         """Tell fluxes, errors and redshifts apart."""
         bands = self._bands()
-        n_last = {"none": 0, "spectroscopic": 1, "photometric": 2}[self._mode()]
+        n_last = N_REDSHIFT[self._mode()]
         n_bands = X.shape[1] - 1
         if isinstance(bands, BandSet):
             n_bands = len(bands)

@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from sfml import _tables
 from sfml._dropout import draw_dropout
 from sfml._funnel import SelectionReport, count_funnel
-from sfml._photometry import Photometry
+from sfml._photometry import N_REDSHIFT, Photometry
 from sfml._unit_guard import UnitGuard
 from sfml.bands import GAMA, BandSet
 from sfml.flags import CUT_FLAGS, raised
@@ -250,6 +250,28 @@ class GamaSampleSelector(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             flag |= raised(CUT_FLAGS[str(name)], rejected.to_numpy())
         return flag
 
+    def split(self, values: Any) -> Photometry:
+        """Tell the columns that `transform` gives apart, if the bands are named.
+
+        Parameters
+        ----------
+        values : array-like of shape (n_galaxies, n_outputs)
+            What `transform` gave.
+
+        Returns
+        -------
+        Photometry
+            Arrays `flux`, `error`, `redshift` and `redshift_error`; None for what is not there.
+        """
+        check_is_fitted(self)
+        assert self.bands_ is not None
+        return Photometry.split(
+            np.asarray(values, dtype=np.float64),
+            len(self.bands_),
+            errors=self.keep_errors,
+            n_redshift=N_REDSHIFT[self.redshift],
+        )
+
     def drop_bands(
         self, X: np.ndarray, n_variants: int, rng: np.random.Generator
     ) -> list[np.ndarray]:
@@ -272,10 +294,7 @@ class GamaSampleSelector(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         assert self.bands_ is not None
-        n_redshift = {"none": 0, "spectroscopic": 1, "photometric": 2}[self.redshift]
-        photometry = Photometry.split(
-            X, len(self.bands_), errors=self.keep_errors, n_redshift=n_redshift
-        )
+        photometry = self.split(X)
         flux, error = photometry.flux, photometry.error
         observed = ~np.isnan(flux)
         detected = observed if error is None else flux >= self.min_snr * error
@@ -314,7 +333,7 @@ class GamaSampleSelector(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
                 raise ValueError(
                     f"{name} must be 'reject' or 'allow'; got {getattr(self, name)!r}."
                 )
-        if self.redshift not in ("spectroscopic", "photometric", "none"):
+        if self.redshift not in N_REDSHIFT:
             raise ValueError(
                 f"redshift must be 'spectroscopic', 'photometric' or 'none'; got {self.redshift!r}."
             )

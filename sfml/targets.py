@@ -140,7 +140,8 @@ def read_posterior(y: Any, targets: Sequence[str]) -> np.ndarray | None:
     Raises
     ------
     ValueError
-        If a target has one percentile without the other, or percentiles out of order.
+        If a target has one percentile without the other, or percentiles that are out of order or
+        not in dex.
     """
     table = as_table(y)
     columns = _tables.column_names(table) or []
@@ -159,7 +160,9 @@ def read_posterior(y: Any, targets: Sequence[str]) -> np.ndarray | None:
                 f"{target} needs both of its percentiles, 16 and 84, or neither; y has "
                 f"{next(filter(None, names))!r} alone."
             )
-        low, high = _tables.extract(table, [name for name in names if name]).T
+        ends = _tables.extract(table, [name for name in names if name])
+        _check_dex(ends, [target, target])
+        low, high = ends.T
         wrong = (low > values[:, k] + 1e-6) | (high < values[:, k] - 1e-6)
         if wrong.any():
             raise ValueError(

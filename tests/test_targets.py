@@ -176,3 +176,14 @@ class TestPosterior:
         y = self.with_ends()
         y.loc[0, "stellar_mass_p16"] = np.nan
         assert np.isnan(read_posterior(y, ("stellar_mass", "sfr"))[0, 0, 0])
+
+
+@pytest.mark.parametrize("code", [-999.0, 1e10])
+def test_a_percentile_that_is_a_code_or_linear_is_an_error(code):
+    """Else -999 for a 16th percentile would be a posterior a thousand dex wide."""
+    y = pd.DataFrame(
+        {"stellar_mass": [10.0, 10.5], "stellar_mass_p16": [9.9, 10.4], "stellar_mass_p84": 10.7}
+    )
+    y.loc[1, "stellar_mass_p84" if code > 0 else "stellar_mass_p16"] = code
+    with pytest.raises(ValueError, match=r"stellar_mass must be in dex .* got .* in 1 of 2 rows"):
+        read_posterior(y, ["stellar_mass"])

@@ -12,7 +12,7 @@ from sklearn.pipeline import Pipeline
 
 from sfml import _tables
 from sfml._photometry import Photometry
-from sfml.explain._steps import check_target, like, regressor_of, selector_of, split, take
+from sfml.explain._steps import check_target, like, regressor_of, selector_of
 
 
 def best_extra_band(
@@ -100,8 +100,8 @@ def best_extra_band(
         )
     regress = regressor_of(pipe)
     given = select.transform(X)
-    galaxies, known = split(select, given), split(select, select.transform(reference))
-    known = take(known, np.flatnonzero(~np.isnan(known.flux).all(axis=1)))
+    galaxies, known = select.split(given), select.split(select.transform(reference))
+    known = known.rows(~np.isnan(known.flux).all(axis=1))
     if not len(known.flux):
         raise ValueError(
             f"The selection rejects all {_tables.n_rows(reference)} galaxies of reference: see "
@@ -145,13 +145,13 @@ def _ratios(ask: _Asked, galaxies: Photometry, known: Photometry, k: int) -> np.
         if not pattern.any() or pattern.all():
             continue
         members = np.flatnonzero(which.ravel() == i)
-        points = ask.inputs(take(galaxies, members))
+        points = ask.inputs(galaxies.rows(members))
         usable = ~np.isnan(points).all(axis=1)
         candidates = available[:, pattern].all(axis=1)
         for bands in _bands_together(available[candidates], ~pattern):
             others = np.flatnonzero(candidates & available[:, bands].all(axis=1))
             if usable.any() and len(others):
-                alike = take(known, others)
+                alike = known.rows(others)
                 expected = _expected(ask, points[usable], alike, pattern, bands, k)
                 out[np.ix_(members[usable], bands)] = expected
     return out
@@ -181,7 +181,7 @@ def _expected(
     search.fit(np.nan_to_num(stripped[sane]))
     neighbours = search.kneighbors(np.nan_to_num(points), return_distance=False)
     asked, place = np.unique(sane[neighbours], return_inverse=True)
-    alike = take(alike, asked)
+    alike = alike.rows(asked)
     without = ask.log_widths(stripped[asked])
     out = np.empty((len(points), len(bands)))
     for j, band in enumerate(bands):

@@ -12,7 +12,8 @@ from joblib import Parallel, delayed
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_consistent_length, check_random_state
 
-from sfml.explain._steps import N_REDSHIFT, like, selector_of
+from sfml._photometry import N_REDSHIFT
+from sfml.explain._steps import like, selector_of
 from sfml.metrics import get_scorer
 from sfml.selection import GamaSampleSelector
 from sfml.targets import REDSHIFT, read_targets

@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from sfml import _tables
 from sfml._jobs import usable_rows
 from sfml._photometry import Photometry
-from sfml.explain._steps import check_target, regressor_of, selector_of, split, take
+from sfml.explain._steps import check_target, regressor_of, selector_of
 from sfml.features import FluxFeatures
 from sfml.neural import KerasMLPRegressor
 
@@ -173,13 +173,13 @@ def _differentiate(pipe: Pipeline, X: Any, target: str | None, *, per_error: boo
     inputs = np.asarray(pipe[:-1].transform(X), dtype=np.float64)
     if per_error and not select.keep_errors:
         select = copy.copy(select).set_params(keep_errors=True)
-    photometry = split(select, select.transform(X))
+    photometry = select.split(select.transform(X))
     assert select.bands_ is not None
     out = np.full((len(inputs), len(wanted), len(select.bands_)), np.nan)
     rows = np.flatnonzero(~np.isnan(inputs).all(axis=1))
     for start in range(0, len(rows), _BLOCK_ROWS):
         some = rows[start : start + _BLOCK_ROWS]
-        out[some] = _chain(network, inputs[some], take(photometry, some), wanted, per_error)
+        out[some] = _chain(network, inputs[some], photometry.rows(some), wanted, per_error)
     out = np.abs(out) if per_error else out
     return _as_table(out, X, regress.targets_, target, list(select.bands_.names))
 
@@ -195,7 +195,7 @@ def _chain(
     for band in range(direction.shape[1]):
         observed = np.flatnonzero(~np.isnan(direction[:, band]))
         if len(observed):
-            seen = take(photometry, observed)
+            seen = photometry.rows(observed)
             slopes = network.slopes(seen, band, direction[observed, band])
             out[observed, :, band] = np.einsum("ntf,nf->nt", gradients[observed], slopes)
     return out

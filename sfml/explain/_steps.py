@@ -10,12 +10,8 @@ import pandas as pd
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from sfml._photometry import Photometry
 from sfml.regressor import StarFormationRegressor
 from sfml.selection import GamaSampleSelector
-
-N_REDSHIFT = {"none": 0, "spectroscopic": 1, "photometric": 2}
-"""Columns that the selection gives after the fluxes and errors, by its parameter `redshift`."""
 
 
 def selector_of(pipe: Any) -> GamaSampleSelector:
@@ -59,22 +55,6 @@ def check_target(regress: StarFormationRegressor, target: str | None) -> list[in
             f"{target!r}.{hint}"
         )
     return [regress.targets_.index(target)]
-
-
-def split(select: GamaSampleSelector, values: Any) -> Photometry:
-    """Tell the columns that the selection gives apart."""
-    assert select.bands_ is not None
-    return Photometry.split(
-        np.asarray(values, dtype=np.float64),
-        len(select.bands_),
-        errors=select.keep_errors,
-        n_redshift=N_REDSHIFT[select.redshift],
-    )
-
-
-def take(photometry: Photometry, rows: np.ndarray) -> Photometry:
-    """Keep some galaxies."""
-    return Photometry(*(None if part is None else part[rows] for part in photometry))  # type: ignore[arg-type]
 
 
 def like(values: np.ndarray, given: Any) -> Any:
