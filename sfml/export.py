@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.special import ndtri
 
-from sfml._normal_scores import quantiles_at
-from sfml.metrics._pairs import target_names, target_position
-from sfml.metrics._predictive import check_levels, read_quantiles
+from sfml.metrics.pairing import target_names, target_position
+from sfml.metrics.predictive import check_levels, read_quantiles
+from sfml.uncertainty.distribution import quantiles_at
 
 if TYPE_CHECKING:
     from qp import Ensemble

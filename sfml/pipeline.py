@@ -12,10 +12,10 @@ from sklearn.utils import check_random_state
 from sklearn.utils._set_output import _wrap_data_with_container
 from sklearn.utils.validation import check_is_fitted
 
-from sfml import _tables
-from sfml._scaler import StandardScaler
+from sfml import tables
 from sfml.bands import GAMA, BandSet
 from sfml.features import FluxFeatures
+from sfml.features.scaler import StandardScaler
 from sfml.flags import describe
 from sfml.recipes import ALL_TARGETS, RECIPES, make_estimator
 from sfml.regressor import StarFormationRegressor
@@ -193,7 +193,7 @@ class StarFormationPipeline(Pipeline):
             if hasattr(step, "flag"):
                 flag = flag | step.flag(inputs)
             inputs = inputs if step is None or step == "passthrough" else step.transform(inputs)
-        index = _tables.row_index(X)
+        index = tables.row_index(X)
         table = table.assign(flag=flag, reasons=describe(flag))
         return table if index is None else table.set_index(index)
 

@@ -10,7 +10,7 @@ import narwhals as nw
 import numpy as np
 from sklearn.utils import check_array
 
-from sfml import _tables
+from sfml import tables
 
 TARGETS = ("stellar_mass", "sfr", "dust_luminosity")
 """Names of the paper's three targets: log10 of stellar mass (Msun), of star-formation rate
@@ -58,10 +58,10 @@ def read_targets(
     if y is None:
         raise ValueError("This method requires y to be passed, but the target y is None.")
     table = as_table(y)
-    columns = _tables.column_names(table)
+    columns = tables.column_names(table)
     if columns is not None:
         columns = without_percentiles(columns)
-    values = np.asarray(table) if columns is None else _tables.extract(table, columns)
+    values = np.asarray(table) if columns is None else tables.extract(table, columns)
     known = None if columns is None else [_CANONICAL.get(name, name) for name in columns]
     names = tuple(targets) if targets is not None else _default_names(known, values.shape[1])
     if values.shape[1] != len(names):
@@ -101,7 +101,7 @@ def read_one_target(y: Any, target: str, targets: Sequence[str] = TARGETS) -> np
         None if y does not say which of its columns is this target.
     """
     table = as_table(y)
-    columns = _tables.column_names(table)
+    columns = tables.column_names(table)
     if columns is None:
         values = np.asarray(table)
         if target not in targets or values.shape[1] != len(targets):
@@ -111,7 +111,7 @@ def read_one_target(y: Any, target: str, targets: Sequence[str] = TARGETS) -> np
         columns = [name for name in columns if _CANONICAL.get(name, name) == target][:1]
         if not columns:
             return None
-        values = _tables.extract(table, columns)
+        values = tables.extract(table, columns)
     return read_targets(values, [target])[0].ravel()
 
 
@@ -144,7 +144,7 @@ def read_posterior(y: Any, targets: Sequence[str]) -> np.ndarray | None:
         not in dex.
     """
     table = as_table(y)
-    columns = _tables.column_names(table) or []
+    columns = tables.column_names(table) or []
     percentiles = _percentiles_of(columns)
     named = {place: name for name, place in percentiles.items()}
     if not any((target, "16") in named or (target, "84") in named for target in targets):
@@ -160,7 +160,7 @@ def read_posterior(y: Any, targets: Sequence[str]) -> np.ndarray | None:
                 f"{target} needs both of its percentiles, 16 and 84, or neither; y has "
                 f"{next(filter(None, names))!r} alone."
             )
-        ends = _tables.extract(table, [name for name in names if name])
+        ends = tables.extract(table, [name for name in names if name])
         _check_dex(ends, [target, target])
         low, high = ends.T
         wrong = (low > values[:, k] + 1e-6) | (high < values[:, k] - 1e-6)

@@ -17,10 +17,10 @@ import pandas as pd
 import pytest
 
 import sfml
-from sfml.cli import _demo, main
-from sfml.cli._figures import Galaxies, PaperFigures
-from sfml.cli._output import FolderTakenError, OutputFolder
-from sfml.cli._scores import PAPER_TABLE_3, compare_with_paper
+from sfml.cli import demo, main
+from sfml.cli.figures import Galaxies, PaperFigures
+from sfml.cli.output import FolderTakenError, OutputFolder
+from sfml.cli.scores import PAPER_TABLE_3, compare_with_paper
 
 ROOT = Path(__file__).resolve().parents[1]
 FIGURES = {
@@ -54,8 +54,8 @@ class TestDemo:
         """Folder and output of one small demo."""
         folder = tmp_path_factory.mktemp("demo") / "results"
         program = (
-            "from sfml.cli import _demo, main\n"
-            "_demo.QUICK_EPOCHS = dict.fromkeys(_demo.QUICK_EPOCHS, 2)\n"
+            "from sfml.cli import demo, main\n"
+            "demo.QUICK_EPOCHS = dict.fromkeys(demo.QUICK_EPOCHS, 2)\n"
             f"raise SystemExit(main(['demo', '--n-galaxies', '400', '--output', {str(folder)!r}]))"
         )
         ended = subprocess.run(
@@ -119,9 +119,7 @@ class TestDemo:
 
 
 def test_a_second_demo_takes_a_fresh_folder(in_folder, monkeypatch, capsys):
-    monkeypatch.setattr(
-        _demo.Demo, "_run_steps", lambda self, output: output.write("a", Path.touch)
-    )
+    monkeypatch.setattr(demo.Demo, "_run_steps", lambda self, output: output.write("a", Path.touch))
     assert [run(), run(), run()] == [0, 0, 0]
     assert names(in_folder) == {"sfml-demo", "sfml-demo-2", "sfml-demo-3"}
     assert "the folder sfml-demo-3" in capsys.readouterr().out
@@ -140,7 +138,7 @@ def test_a_folder_asked_for_is_not_overwritten(in_folder, capsys):
 
 def test_overwrite_replaces_results_and_nothing_else(in_folder, monkeypatch):
     monkeypatch.setattr(
-        _demo.Demo,
+        demo.Demo,
         "_run_steps",
         lambda self, output: output.write("scores.csv", lambda path: path.write_text("new")),
     )
@@ -158,8 +156,8 @@ def test_without_matplotlib_figures_are_left_out(tmp_path, galaxies, monkeypatch
     some = Galaxies(*galaxies)
     pipeline = sfml.make_star_formation_pipeline("surana2020")
     figures = PaperFigures(pipeline, survey=some, train=some, test=some, truth="mock label")
-    demo = _demo.Demo(n_galaxies=400, seed=0, full=False)
-    demo._draw(figures, OutputFolder.open(tmp_path))
+    command = demo.Demo(n_galaxies=400, seed=0, full=False)
+    command._draw(figures, OutputFolder.open(tmp_path))
     assert not names(tmp_path)
     said = capsys.readouterr().out
     assert 'pip install "sfml[plot]"' in said
@@ -167,7 +165,7 @@ def test_without_matplotlib_figures_are_left_out(tmp_path, galaxies, monkeypatch
 
 
 def test_full_trains_the_paper_schedule():
-    parameters = _demo.Demo(n_galaxies=400, seed=0, full=True)._training_parameters()
+    parameters = demo.Demo(n_galaxies=400, seed=0, full=True)._training_parameters()
     epochs = {name: value for name, value in parameters.items() if name.endswith("__epochs")}
     assert list(epochs.values()) == [5000, 1500, 1700]
     paper = sfml.make_star_formation_pipeline("surana2020").get_params()
@@ -178,7 +176,7 @@ def test_an_interruption_says_what_was_written(in_folder, monkeypatch, capsys):
     def interrupt(self, method, train):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(_demo.Demo, "_train", interrupt)
+    monkeypatch.setattr(demo.Demo, "_train", interrupt)
     assert run() == 130
     assert "sfml-demo before the interruption: funnel.csv." in capsys.readouterr().out
     assert names(in_folder / "sfml-demo") == {"funnel.csv"}

@@ -13,8 +13,8 @@ from sklearn.linear_model import LinearRegression
 import sfml
 from sfml import GAMA, TARGETS, KerasMLPRegressor, StarFormationPipeline, explain
 from sfml.metrics import get_scorer
-from sfml.neural._forward import ACTIVATIONS
-from sfml.neural._gradient import SLOPES
+from sfml.neural.forward import ACTIVATIONS
+from sfml.neural.gradient import SLOPES
 
 STEP = 1e-6  # dex, of the finite differences
 

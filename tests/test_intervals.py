@@ -23,9 +23,9 @@ from sklearn.svm import SVR
 
 import sfml
 from sfml import TARGETS, KerasMLPRegressor, StarFormationRegressor
-from sfml._jobs import draw_lots
 from sfml.domain import DomainDetector
 from sfml.flags import Flag
+from sfml.regressor.jobs import draw_lots
 from sfml.uncertainty import LEVELS, QuantileCalibrator
 
 SIGMA = 4

@@ -25,18 +25,18 @@ MODULES = {
 # Low to high. A part imports only from itself and from parts below; those on one line are level,
 # and know nothing of each other.
 LAYERS = [
-    {"_files", "_table_readers", "_cosmology", "_dropout", "_reference", "_scaler"},
-    {"flags", "_normal_scores"},
-    {"_redshift_grid", "_jobs", "uncertainty"},
-    {"bands", "_tables", "_funnel"},
-    {"targets", "_photometry"},
-    {"_unit_guard"},
-    {"selection", "features", "neural", "metrics", "datasets"},
-    {"recipes", "domain", "_intervals"},
+    {"parallel", "flags"},
+    {"tables"},
+    {"bands"},
+    {"targets"},
+    {"photometry", "uncertainty", "domain"},
+    {"selection", "features", "neural", "metrics"},
+    {"datasets"},
+    {"recipes"},
     {"regressor"},
     {"pipeline"},
-    {"triage", "explain", "persistence"},
-    {"io", "scale", "displays", "export", "report"},
+    {"triage", "explain"},
+    {"displays", "export"},
     {""},  # `import sfml` uses everything: for those on top alone
     {"cli"},
     {"__main__"},
@@ -48,7 +48,7 @@ ARRAYS_ONLY = {"metrics", "displays"}
 ESTIMATORS = {"selection", "features", "neural", "recipes", "regressor", "pipeline"}
 
 IN_FUNCTIONS_ONLY = {"matplotlib", "astropy", "corner", "qp", "tensorflow", "keras", "scikeras"}
-IMPORTS_KERAS = {"sfml.neural._trainer", "sfml.neural._network", "sfml.neural._progress"}
+IMPORTS_KERAS = {"sfml.neural.trainer", "sfml.neural.network", "sfml.neural.progress"}
 
 
 def part_of(module: str) -> str:

@@ -16,9 +16,9 @@ from sklearn.linear_model import Ridge
 
 import sfml
 from sfml import GAMA, BandSet, FluxFeatures, GamaSampleSelector
-from sfml._dropout import draw_dropout
-from sfml._photometry import Photometry, mean_log_snr
 from sfml.flags import Flag
+from sfml.photometry.photometry import Photometry, mean_log_snr
+from sfml.selection.dropout import draw_dropout
 
 FLUXES, ERRORS = list(GAMA.flux_columns), list(GAMA.error_columns)
 THREE = BandSet(["a", "b", "c"], [1.0, 2.0, 3.0])

@@ -6,14 +6,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sfml import GAMA, TARGETS, BandSet, _cosmology, make_mock_survey
-from sfml.datasets import _fitter, _survey, fit_mock_templates
-from sfml.datasets._dust import Dust
-from sfml.datasets._galaxies import GalaxyModels
-from sfml.datasets._histories import StarFormationHistories
-from sfml.datasets._photometry import band_luminosities, flux_per_luminosity, smooth
-from sfml.datasets._spectra import CELL, WAVELENGTHS, black_body
-from sfml.datasets._stars import AGE_EDGES, METALLICITIES, stellar_populations
+from sfml import GAMA, TARGETS, BandSet, make_mock_survey
+from sfml.datasets import fit_mock_templates, fitter, survey
+from sfml.datasets.dust import Dust
+from sfml.datasets.galaxies import GalaxyModels
+from sfml.datasets.histories import StarFormationHistories
+from sfml.datasets.photometry import band_luminosities, flux_per_luminosity, smooth
+from sfml.datasets.spectra import CELL, WAVELENGTHS, black_body
+from sfml.datasets.stars import AGE_EDGES, METALLICITIES, stellar_populations
+from sfml.features import cosmology
 
 N_TEMPLATES = 5_000
 LABELS = {
@@ -33,7 +34,7 @@ def models() -> GalaxyModels:
     n = 50
     return GalaxyModels.draw(
         np.random.default_rng(0),
-        _survey._PRIORS,
+        survey._PRIORS,
         universe_age=np.full(n, 12.0),
         quenched=np.arange(n) % 2 == 0,
         median_depth=np.full(n, 1.0),
@@ -78,11 +79,11 @@ def test_same_seed_same_rows_whatever_the_threads():
 
 
 def test_random_state_leaves_the_library_alone(monkeypatch):
-    library = _fitter._library(N_TEMPLATES)
+    library = fitter._library(N_TEMPLATES)
     make_mock_survey(20, n_templates=N_TEMPLATES, random_state=11)
-    assert _fitter._library(N_TEMPLATES) is library
-    _fitter._library.cache_clear()
-    again = _fitter._library(N_TEMPLATES)
+    assert fitter._library(N_TEMPLATES) is library
+    fitter._library.cache_clear()
+    again = fitter._library(N_TEMPLATES)
     np.testing.assert_array_equal(again.properties, library.properties)
 
 
@@ -141,7 +142,7 @@ def test_errors_have_a_floor_and_a_calibration_term(catalogue):
 def test_noise_is_as_large_as_the_errors_say():
     rng = np.random.default_rng(0)
     truth = np.tile(np.linspace(1e-4, 1e-2, 400)[:, None], (1, 5))
-    flux, error = _survey.observe(rng, truth, GAMA.only("g", "r", "i", "z", "K"))
+    flux, error = survey.observe(rng, truth, GAMA.only("g", "r", "i", "z", "K"))
     pull = (flux - truth) / error
     assert abs(np.nanmean(pull)) < 0.1
     assert np.nanstd(pull) == pytest.approx(1.0, abs=0.06)
@@ -149,9 +150,9 @@ def test_noise_is_as_large_as_the_errors_say():
 
 def test_negative_fluxes_are_rare_measurements():
     rng = np.random.default_rng(0)
-    flux, _ = _survey.observe(rng, np.zeros((20_000, 21)), GAMA)
+    flux, _ = survey.observe(rng, np.zeros((20_000, 21)), GAMA)
     negative = (flux < 0).mean()
-    assert 0 < negative < 2 * _survey._NEGATIVES_KEPT
+    assert 0 < negative < 2 * survey._NEGATIVES_KEPT
     assert flux[flux < 0].min() > -0.3
 
 
@@ -185,22 +186,22 @@ def test_fit_agrees_with_a_direct_sum():
     wavelengths = np.array(bands.wavelengths)
     redshift = np.array([0.1025, 0.2975])  # centres of the fit's redshift bins
     rng = np.random.default_rng(1)
-    library = _fitter._library(1000)
+    library = fitter._library(1000)
     chosen = [10, 400]
     luminosity = 1e10 * band_luminosities(library.spectra[:, chosen].T, redshift, wavelengths)
     flux = luminosity * flux_per_luminosity(redshift, wavelengths)
     error = 0.1 * flux
     flux = flux + error * rng.standard_normal(flux.shape)
     flux[0, :2] = error[0, :2] = np.nan
-    found = _fitter.fit_percentiles(redshift, flux, error, bands, n_templates=1000)
+    found = fitter.fit_percentiles(redshift, flux, error, bands, n_templates=1000)
     for i, z in enumerate(redshift):
-        young = library.formation_age <= _cosmology.age(z)
+        young = library.formation_age <= cosmology.age(z)
         model = band_luminosities(
             library.spectra[:, young].T, np.full(young.sum(), z), wavelengths
         ) * flux_per_luminosity(np.array([z]), wavelengths)
         seen = ~np.isnan(flux[i])
         d, m = flux[i, seen], model[:, seen]
-        sigma = np.hypot(error[i, seen], _fitter._TEMPLATE_ERROR * d)
+        sigma = np.hypot(error[i, seen], fitter._TEMPLATE_ERROR * d)
         scale = (d * m / sigma**2).sum(axis=1) / (m**2 / sigma**2).sum(axis=1)
         chi2 = (((d - scale[:, None] * m) / sigma) ** 2).sum(axis=1)
         weight = np.exp(-0.5 * (chi2 - chi2.min()))
@@ -218,11 +219,11 @@ def test_histogram_percentiles_match_sorted_values(seed):
     rng = np.random.default_rng(seed)
     value, weight = rng.normal(10.0, 0.5, 3000), rng.random(3000)
     row = np.sort(rng.integers(0, 2, 3000))
-    found = _fitter._percentiles(row, value, weight, 3, (5.0, 14.0))
+    found = fitter._percentiles(row, value, weight, 3, (5.0, 14.0))
     for i in range(2):
         order = np.argsort(value[row == i])
         share = np.cumsum(weight[row == i][order])
-        wanted = np.array(_fitter.PERCENTILES) / 100 * share[-1]
+        wanted = np.array(fitter.PERCENTILES) / 100 * share[-1]
         expected = value[row == i][order][np.searchsorted(share, wanted)]
         np.testing.assert_allclose(found[i], expected, atol=0.011)
     assert np.isnan(found[2]).all()
@@ -294,7 +295,7 @@ def test_dust_emits_what_it_absorbs(models):
     # Starlight before dust: the same draws without any.
     without_dust = GalaxyModels.draw(
         np.random.default_rng(0),
-        _survey._PRIORS,
+        survey._PRIORS,
         universe_age=np.full(50, 12.0),
         quenched=np.arange(50) % 2 == 0,
         median_depth=np.zeros(50),
@@ -328,7 +329,7 @@ def test_specific_sfr_is_the_recent_mean_over_the_surviving_mass(models):
     # The same draws, history by history, integrated here.
     rng = np.random.default_rng(0)
     histories = StarFormationHistories.draw(
-        rng, _survey._PRIORS.history, np.full(50, 12.0), np.arange(50) % 2 == 0
+        rng, survey._PRIORS.history, np.full(50, 12.0), np.arange(50) % 2 == 0
     )
     formed = histories.mass_formed()
     recent = formed[:, AGE_EDGES[1:] < 0.1001].sum(axis=1) / 1e8
@@ -337,8 +338,8 @@ def test_specific_sfr_is_the_recent_mean_over_the_surviving_mass(models):
 
 
 def test_templates_are_younger_than_the_universe():
-    library = _fitter._library(1000)
-    templates = _fitter._templates_at(library, 0.5, np.array([0.6]))
+    library = fitter._library(1000)
+    templates = fitter._templates_at(library, 0.5, np.array([0.6]))
     # 8.4263 Gyr at z = 0.5 (astropy: FlatLambdaCDM(70, 0.3)).
     assert templates.shape[1] == (library.formation_age < 8.4263).sum()
     assert 0 < templates.shape[1] < 1000
@@ -346,10 +347,10 @@ def test_templates_are_younger_than_the_universe():
 
 def test_drawing_leaves_out_no_galaxy_that_could_pass():
     rng = np.random.default_rng(0)
-    redshift, log_mass = _survey._draw_redshift_and_mass(rng, 3000)
-    models = _survey._draw_models(rng, redshift, log_mass)
-    per_mass = band_luminosities(smooth(models.starlight), redshift, _survey._R_WAVELENGTH)
-    assert per_mass.max() < _survey._BRIGHTEST_PER_MASS
+    redshift, log_mass = survey._draw_redshift_and_mass(rng, 3000)
+    models = survey._draw_models(rng, redshift, log_mass)
+    per_mass = band_luminosities(smooth(models.starlight), redshift, survey._R_WAVELENGTH)
+    assert per_mass.max() < survey._BRIGHTEST_PER_MASS
 
 
 def test_dust_shines_in_the_far_infrared(models):
@@ -431,13 +432,13 @@ def test_cosmology_agrees_with_astropy():
     reference = cosmology.FlatLambdaCDM(H0=70.0, Om0=0.3, Tcmb0=0.0)
     redshift = np.array([0.001, 0.05, 0.2, 0.5, 1.0])
     np.testing.assert_allclose(
-        _cosmology.luminosity_distance(redshift),
+        cosmology.luminosity_distance(redshift),
         reference.luminosity_distance(redshift).value,
         rtol=1e-5,
     )
-    np.testing.assert_allclose(_cosmology.age(redshift), reference.age(redshift).value, rtol=1e-5)
+    np.testing.assert_allclose(cosmology.age(redshift), reference.age(redshift).value, rtol=1e-5)
     np.testing.assert_allclose(
-        _cosmology.comoving_volume_element(redshift),
+        cosmology.comoving_volume_element(redshift),
         4 * np.pi * reference.differential_comoving_volume(redshift).value,
         rtol=1e-5,
     )
@@ -446,7 +447,7 @@ def test_cosmology_agrees_with_astropy():
 def test_flux_per_luminosity_is_the_inverse_square_law():
     # nu L_nu, in Lsun, of a source that is seen with 3631 Jy.
     redshift = np.array([0.1])
-    distance = _cosmology.luminosity_distance(redshift)[0] * 3.0857e22
+    distance = cosmology.luminosity_distance(redshift)[0] * 3.0857e22
     luminosity = 4 * np.pi * distance**2 * 3631e-26 * 2.998e8 / 0.6e-6 / 3.828e26
     flux = luminosity * flux_per_luminosity(redshift, np.array([0.6]))[0, 0]
     assert flux == pytest.approx(3631.0, rel=1e-3)

@@ -11,8 +11,8 @@ import pytest
 from scipy.special import erf
 
 from sfml import KerasMLPRegressor
-from sfml.neural import _backend
-from sfml.neural._forward import ACTIVATIONS, BLOCK_ROWS, forward
+from sfml.neural import backend
+from sfml.neural.forward import ACTIVATIONS, BLOCK_ROWS, forward
 
 # Keras 3.15 reads its own variables in a way that NumPy 2.4 deprecates.
 keras_reads_its_variables = pytest.mark.filterwarnings(
@@ -34,7 +34,7 @@ def small(**parameters):
 
 
 def build(**spec):
-    network = _backend.load("_network")
+    network = backend.load("network")
     defaults = {
         "n_inputs": 3,
         "n_outputs": 1,
@@ -78,7 +78,7 @@ def test_compiled_epochs_learn_what_keras_learns(data, loss, optimizer):
 
 
 def test_every_row_is_seen_once_an_epoch(data):
-    cut = _backend.load("_trainer")._cut_into_batches
+    cut = backend.load("trainer")._cut_into_batches
     model = build()
     model.shuffle_rng = np.random.default_rng(0)
     batches = cut(data[0][:150], data[1][:150, np.newaxis], 32)
@@ -136,7 +136,7 @@ def test_same_seed_same_network_whatever_ran_before(data):
 
 
 def test_networks_are_lent_to_one_fit_at_a_time():
-    network = _backend.load("_network")
+    network = backend.load("network")
     spec = network.NetworkSpec(2, 1, (3,), "relu", "mean_absolute_error", "adam")
     with network.borrow(spec) as first, network.borrow(spec) as second:
         assert first is not second
@@ -145,7 +145,7 @@ def test_networks_are_lent_to_one_fit_at_a_time():
 
 
 def test_an_interrupted_network_is_not_lent_again():
-    network = _backend.load("_network")
+    network = backend.load("network")
     spec = network.NetworkSpec(2, 1, (4,), "relu", "mean_absolute_error", "adam")
 
     def interrupt():
@@ -161,7 +161,7 @@ def test_an_interrupted_network_is_not_lent_again():
 
 
 def test_training_sets_of_nearly_the_same_size_share_a_program():
-    network = _backend.load("_network")
+    network = backend.load("network")
     spec = network.NetworkSpec(2, 1, (7,), "relu", "mean_absolute_error", "adam")
     X = np.ones((3000, 2), np.float32)
     with network.borrow(spec) as model:
@@ -178,7 +178,7 @@ def test_training_sets_of_nearly_the_same_size_share_a_program():
 
 
 def test_one_cycle_rises_and_falls_with_the_steps(data):
-    network = _backend.load("_network")
+    network = backend.load("network")
     progress = np.array([0.0, 0.025, 0.05, 0.525, 1.0])
     np.testing.assert_allclose(network.one_cycle(progress), [0, 0.5, 1, 0.5, 0], atol=1e-12)
     rates = []
@@ -403,7 +403,7 @@ class TestQuantiles:
         rng = np.random.default_rng(0)
         y = rng.normal(size=(50, n_outputs)).astype(np.float32)
         predicted = rng.normal(size=(50, n_outputs, 3)).astype(np.float32)
-        loss = _backend.load("_network").pinball_loss(THREE_LEVELS)
+        loss = backend.load("network").pinball_loss(THREE_LEVELS)
         actual = loss(y, predicted.reshape(50, -1)).numpy()
         levels = np.array(THREE_LEVELS)
         above = y[:, :, np.newaxis] - predicted
@@ -415,7 +415,7 @@ class TestQuantiles:
     def test_that_of_the_median_is_the_mean_absolute_error(self):
         rng = np.random.default_rng(0)
         y, predicted = rng.normal(size=(2, 50, 1)).astype(np.float32)
-        loss = _backend.load("_network").pinball_loss((0.5,))
+        loss = backend.load("network").pinball_loss((0.5,))
         np.testing.assert_allclose(loss(y, predicted), np.abs(y - predicted).ravel(), rtol=1e-6)
 
     def test_the_papers_network_is_the_case_of_the_median(self, data):
@@ -573,7 +573,7 @@ class TestVariants:
     def test_each_sample_is_seen_once_an_epoch_and_half_of_the_time_as_it_is(self, data):
         n_samples, n_variants = 2000, 4
         X = np.random.default_rng(0).normal(size=(n_variants, n_samples, 3))
-        batches = _backend.load("_trainer")._cut_into_batches(X, X[..., :1], 32)
+        batches = backend.load("trainer")._cut_into_batches(X, X[..., :1], 32)
         n_rows = len(batches.weights)
         assert len(batches.x) == n_variants * n_rows
         model = build()
@@ -594,7 +594,7 @@ class TestVariants:
 
     def test_rows_that_fill_up_a_batch_have_no_weight(self, data):
         X = np.ones((2, 50, 3))
-        batches = _backend.load("_trainer")._cut_into_batches(X, X[..., :1], 32)
+        batches = backend.load("trainer")._cut_into_batches(X, X[..., :1], 32)
         weights = batches.weights.numpy()
         assert weights[50:].tolist() == [0] * (len(weights) - 50)
         assert weights[:32].tolist() == [1] * 32

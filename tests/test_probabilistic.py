@@ -16,8 +16,8 @@ from scipy.stats import kstest, norm, spearmanr
 from sklearn.metrics import mean_pinball_loss
 
 from sfml import TARGETS, metrics
-from sfml._normal_scores import crps_of, quantiles_at, scores_of
 from sfml.targets import GAMA_TARGET_COLUMNS
+from sfml.uncertainty.distribution import crps_of, quantiles_at, scores_of
 
 LEVELS = np.array([0.05, 0.16, 0.5, 0.84, 0.95])
 

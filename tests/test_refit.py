@@ -10,8 +10,8 @@ from conftest import make_quick_pipeline
 
 import sfml
 from sfml import triage
-from sfml._jobs import draw_lots
 from sfml.neural import KerasMLPRegressor
+from sfml.regressor.jobs import draw_lots
 
 RATE_TOO_SMALL_TO_LEARN = 1e-9
 

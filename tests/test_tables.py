@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from sfml._tables import column_names, extract, n_rows, row_index, take_rows
+from sfml.tables.extraction import column_names, extract, n_rows, row_index, take_rows
 
 COLUMNS = ["r_flux", "Z"]
 R_FLUX = np.array([1.5e-5, -2.5e-6, -999.0], dtype=np.float32)
@@ -146,7 +146,7 @@ class TestExtract:
 
     def test_astropy_is_not_imported_for_other_tables(self):
         code = (
-            "import sys, pandas as pd; from sfml._tables import extract, take_rows;"
+            "import sys, pandas as pd; from sfml.tables.extraction import extract, take_rows;"
             "extract(pd.DataFrame({'a': [1.0]}), ['a'], unit='Jy'); extract([[1.0]], ['a']);"
             "assert not any(name.startswith('astropy') for name in sys.modules)"
         )

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from sfml import GAMA, TARGETS, BandSet, make_mock_survey, triage
 from sfml.datasets import fit_mock_templates
-from sfml.triage import _text
+from sfml.triage.codes import text
 
 # Neither in order of wavelength, nor in GAMA's unit or layout.
 BANDS = BandSet(
@@ -397,7 +397,7 @@ class TestMagphysInput:
 
         (tmp_path / "x.txt").write_text("old")
         with pytest.raises(OSError, match="disk full"):
-            _text.put(tmp_path / "x.txt", writer)
+            text.put(tmp_path / "x.txt", writer)
         assert [path.name for path in tmp_path.iterdir()] == ["x.txt"]
         assert (tmp_path / "x.txt").read_text() == "old"
 

@@ -1,5 +1,5 @@
 """The command line: ``sfml demo``."""
 
-from sfml.cli._main import main
+from sfml.cli.main import main
 
 __all__ = ["main"]

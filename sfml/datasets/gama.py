@@ -11,10 +11,10 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 
-from sfml import _files
-from sfml._tables import absent_message, column_names, extract
 from sfml.bands import GAMA, BandSet
-from sfml.datasets._labels import gama_columns
+from sfml.datasets.labels import gama_columns
+from sfml.tables import files
+from sfml.tables.extraction import absent_message, column_names, extract
 from sfml.targets import LARGEST_DEX
 
 __all__ = ["load_gama"]
@@ -312,8 +312,8 @@ def _with_id_column(source: Any) -> Any:
 
 
 def _names(label: str, source: Any) -> list[str]:
-    if _files.is_path(source):
-        return _files.column_names(_existing(source))
+    if files.is_path(source):
+        return files.column_names(_existing(source))
     names = column_names(source)
     if names is None:
         raise ValueError(f"{label} must be a file or a table with column names; got an array.")
@@ -321,12 +321,12 @@ def _names(label: str, source: Any) -> list[str]:
 
 
 def _read(source: Any, columns: list[str] | None) -> Any:
-    return _files.read(_existing(source), columns) if _files.is_path(source) else source
+    return files.read(_existing(source), columns) if files.is_path(source) else source
 
 
 def _existing(source: Any) -> Path:
     try:
-        return _files.existing(source)
+        return files.existing(source)
     except FileNotFoundError as error:
         raise FileNotFoundError(
             f"{error} GAMA's tables LambdarCatv01 and MagPhysv06 are on the survey's site, under "

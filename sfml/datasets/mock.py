@@ -10,10 +10,10 @@ from sklearn.utils import check_random_state
 from threadpoolctl import threadpool_limits
 
 from sfml.bands import GAMA, BandSet
-from sfml.datasets._checks import FEWEST_TEMPLATES, check_bands, check_count, janskys_in
-from sfml.datasets._fitter import PERCENTILES, fit_percentiles
-from sfml.datasets._labels import label_table
-from sfml.datasets._survey import observe, select_galaxies
+from sfml.datasets.checks import FEWEST_TEMPLATES, check_bands, check_count, janskys_in
+from sfml.datasets.fitter import PERCENTILES, fit_percentiles
+from sfml.datasets.labels import label_table
+from sfml.datasets.survey import observe, select_galaxies
 from sfml.targets import GAMA_TARGET_COLUMNS, TARGETS
 
 __all__ = ["make_mock_survey"]

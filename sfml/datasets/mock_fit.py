@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from sfml import _tables
+from sfml import tables
 from sfml.bands import GAMA, BandSet
-from sfml.datasets._checks import FEWEST_TEMPLATES, check_bands, check_count, janskys_in
-from sfml.datasets._fitter import PERCENTILES, fit_percentiles
-from sfml.datasets._labels import label_table
+from sfml.datasets.checks import FEWEST_TEMPLATES, check_bands, check_count, janskys_in
+from sfml.datasets.fitter import PERCENTILES, fit_percentiles
+from sfml.datasets.labels import label_table
 
 __all__ = ["fit_mock_templates"]
 
@@ -72,7 +72,7 @@ def fit_mock_templates(
     check_bands(bands)
     in_unit = janskys_in(bands.unit)
     n = len(bands)
-    values = _tables.extract(
+    values = tables.extract(
         X,
         bands.columns,
         unit=[bands.unit] * (2 * n) + [None],
@@ -93,6 +93,6 @@ def fit_mock_templates(
             n_templates=int(n_templates),
             n_jobs=n_jobs,
         )
-    index = _tables.row_index(X)
+    index = tables.row_index(X)
     labels = label_table(fitted, percentiles=True)
     return labels if index is None else labels.set_axis(index, axis=0)

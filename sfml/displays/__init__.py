@@ -6,14 +6,14 @@ and the artists as attributes, so that anything can be changed afterwards. matpl
 dependency (``pip install "sfml[plot]"``), is imported when something is drawn.
 """
 
-from sfml.displays._binned_residual import BinnedResidualDisplay
-from sfml.displays._coverage import CoverageDisplay
-from sfml.displays._distribution import DistributionDisplay
-from sfml.displays._loss_curve import LossCurveDisplay
-from sfml.displays._low_snr import LowSNRDisplay
-from sfml.displays._pit import PITDisplay
-from sfml.displays._prediction import PredictionDisplay
-from sfml.displays._standardisation import StandardisationDisplay
+from sfml.displays.binned_residual import BinnedResidualDisplay
+from sfml.displays.coverage import CoverageDisplay
+from sfml.displays.distribution import DistributionDisplay
+from sfml.displays.loss_curve import LossCurveDisplay
+from sfml.displays.low_snr import LowSNRDisplay
+from sfml.displays.pit import PITDisplay
+from sfml.displays.prediction import PredictionDisplay
+from sfml.displays.standardisation import StandardisationDisplay
 
 __all__ = [
     "BinnedResidualDisplay",

@@ -4,8 +4,8 @@
 catalogue, and `best_extra_band` names the band to observe next.
 """
 
-from sfml.explain._extra_band import best_extra_band
-from sfml.explain._permutation import permutation_importance
-from sfml.explain._sensitivities import band_noise, band_sensitivities
+from sfml.explain.extra_band import best_extra_band
+from sfml.explain.permutation import permutation_importance
+from sfml.explain.sensitivities import band_noise, band_sensitivities
 
 __all__ = ["band_noise", "band_sensitivities", "best_extra_band", "permutation_importance"]

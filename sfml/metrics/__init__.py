@@ -24,12 +24,12 @@ Cross-validate with `get_scorer` or `SCORERS`. The metrics of scikit-learn itsel
 ``scoring="r2"``, refuse the NaN which the selection leaves for a rejected galaxy.
 """
 
-from sfml.metrics._interval_tables import binned_coverage, interval_table
-from sfml.metrics._intervals import ace, coverage, interval_score, mean_width, pinaw
-from sfml.metrics._joint import sample_quantiles, tarp
-from sfml.metrics._photoz import photoz_bias, photoz_nmad, photoz_outlier_fraction, photoz_table
-from sfml.metrics._quantiles import coverage_curve, crps, pinball_loss, pit
-from sfml.metrics._regression import (
+from sfml.metrics.interval_tables import binned_coverage, interval_table
+from sfml.metrics.intervals import ace, coverage, interval_score, mean_width, pinaw
+from sfml.metrics.joint import sample_quantiles, tarp
+from sfml.metrics.photoz import photoz_bias, photoz_nmad, photoz_outlier_fraction, photoz_table
+from sfml.metrics.quantiles import coverage_curve, crps, pinball_loss, pit
+from sfml.metrics.regression import (
     adjusted_r2,
     bias,
     error,
@@ -39,8 +39,8 @@ from sfml.metrics._regression import (
     r2,
     rmse,
 )
-from sfml.metrics._scorers import SCORERS, get_scorer
-from sfml.metrics._table import score_table
+from sfml.metrics.scorers import SCORERS, get_scorer
+from sfml.metrics.tables import score_table
 
 __all__ = [
     "SCORERS",

@@ -1,7 +1,7 @@
 """Multilayer perceptrons: trained by Keras, kept and run as NumPy arrays.
 
-`mlp` holds the estimator, `_trainer` the compiled training loop, `_network` what SciKeras builds,
-and `_forward` the prediction. Only `_backend` decides when TensorFlow is imported.
+`mlp` holds the estimator, `trainer` the compiled training loop, `network` what SciKeras builds,
+and `forward` the prediction. Only `backend` decides when TensorFlow is imported.
 """
 
 from sfml.neural.mlp import KerasMLPRegressor

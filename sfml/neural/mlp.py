@@ -12,10 +12,10 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sfml.neural import _backend
-from sfml.neural._checks import check_params
-from sfml.neural._forward import forward
-from sfml.neural._gradient import input_gradient
+from sfml.neural import backend
+from sfml.neural.checks import check_params
+from sfml.neural.forward import forward
+from sfml.neural.gradient import input_gradient
 from sfml.uncertainty import uncross
 
 if TYPE_CHECKING:
@@ -247,7 +247,7 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
             self._train_one(training, held_aside if self.n_validation_ else None, rng, weights)
             for weights in earlier or itertools.repeat(None, self.n_networks)
         ]
-        self.device_ = _backend.load("_network").device()
+        self.device_ = backend.load("network").device()
         self._keep_history([history for _, history in trained])
         self._keep_weights([weights for weights, _ in trained], mean, scale)
         return self
@@ -391,7 +391,7 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
             raise ValueError(
                 f"to_keras rebuilds one network; this regressor has {self.n_networks}."
             )
-        model = _backend.load("_network").build(self._spec())
+        model = backend.load("network").build(self._spec())
         model.set_weights(
             [a for pair in zip(self.coefs_, self.intercepts_, strict=True) for a in pair]
         )
@@ -497,7 +497,7 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
         earlier: list[np.ndarray] | None,
     ) -> tuple[list[np.ndarray], pd.DataFrame]:
         """Train one network; return its weights and its losses."""
-        network = _backend.load("_network")
+        network = backend.load("network")
         with network.borrow(self._spec()) as model:
             network.initialise(
                 model,
@@ -561,8 +561,8 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
         self.intercepts_[-1] = (self.intercepts_[-1] * scale + mean).astype(np.float32)
 
     def _spec(self) -> Any:
-        """Describe the network to `_network`."""
-        return _backend.load("_network").NetworkSpec(
+        """Describe the network to `network`."""
+        return backend.load("network").NetworkSpec(
             n_inputs=self.n_features_in_ - len(self._no_inputs()),
             n_outputs=self.n_outputs_,
             hidden_layer_sizes=tuple(int(size) for size in self.hidden_layer_sizes),

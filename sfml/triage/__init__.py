@@ -10,13 +10,13 @@
 Rows are told by position, and galaxies by an identifier, which is text in every file.
 """
 
-from sfml.triage._choose import choose
-from sfml.triage._cigale import CIGALE_FILTERS, read_cigale_input, write_cigale
-from sfml.triage._cigale_results import read_cigale
-from sfml.triage._magphys import MAGPHYS_FILTER_IDS, read_magphys_input, write_magphys
-from sfml.triage._magphys_results import read_magphys
-from sfml.triage._merge import merge
-from sfml.triage._refit import refit
+from sfml.triage.choose import choose
+from sfml.triage.codes.cigale import CIGALE_FILTERS, read_cigale_input, write_cigale
+from sfml.triage.codes.cigale_results import read_cigale
+from sfml.triage.codes.magphys import MAGPHYS_FILTER_IDS, read_magphys_input, write_magphys
+from sfml.triage.codes.magphys_results import read_magphys
+from sfml.triage.merge import merge
+from sfml.triage.refit import refit
 
 __all__ = [
     "CIGALE_FILTERS",

@@ -1,0 +1,242 @@
+"""Predicted against actual values, with their residuals (Figs. 8 to 10 of the paper)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from sfml.displays.base import BLUE, VERMILLION, axis_label, panels, split
+from sfml.metrics import error, nmad
+from sfml.metrics.pairing import pair_targets
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_MANY = 1000  # from here on, points hide each other and are coloured by their density
+
+
+class PredictionDisplay:
+    """Predicted against actual values of one target, and the residuals below.
+
+    The solid line is where predictions equal the labels, the dashed line the least-squares fit of
+    the predictions to the labels. From 1000 galaxies on, points are coloured by their number in a
+    small cell of label and residual.
+
+    Make one with `from_estimator` or `from_predictions`.
+
+    Parameters
+    ----------
+    y_true, y_pred : ndarray of shape (n_galaxies,)
+        Labels and predictions, in dex, finite.
+    target : str, default="target_0"
+        The target; those of `sfml.TARGETS` are labelled with their unit.
+    truth : str, default="actual"
+        What made the labels, for the axis label: "MAGPHYS", say.
+    n_left_out : int, default=0
+        Number of galaxies which are not shown, as their label or prediction is NaN.
+
+    Attributes
+    ----------
+    ax_, residual_ax_ : Axes
+        The panels.
+    figure_ : Figure
+        The figure.
+    points_, residual_points_ : PathCollection
+        The galaxies, in both panels.
+    identity_, best_fit_ : Line2D
+        The lines. `best_fit_` is None if all labels are equal.
+    text_ : Text
+        The scatter, NMAD and number of galaxies.
+    colorbar_ : Colorbar or None
+        The scale of the density, where there is one.
+
+    Examples
+    --------
+    >>> from sfml.displays import PredictionDisplay
+    >>> display = PredictionDisplay.from_predictions(
+    ...     [9.0, 10.0, 11.0], [9.1, 9.9, 11.0], target="stellar_mass", truth="MAGPHYS")
+    >>> display.text_.get_text().splitlines()[-1]
+    'n = 3'
+    """
+
+    def __init__(
+        self,
+        *,
+        y_true: np.ndarray,
+        y_pred: np.ndarray,
+        target: str = "target_0",
+        truth: str = "actual",
+        n_left_out: int = 0,
+    ):
+        self.y_true = y_true
+        self.y_pred = y_pred
+        self.target = target
+        self.truth = truth
+        self.n_left_out = n_left_out
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Any,
+        y: Any,
+        *,
+        target: str | int | None = None,
+        truth: str = "actual",
+        ax: Axes | None = None,
+    ) -> Self:
+        """Predict, then draw one target.
+
+        Parameters
+        ----------
+        estimator : estimator
+            A fitted regressor or Pipeline.
+        X : array-like of shape (n_galaxies, n_features)
+            Its input.
+        y : array-like of shape (n_galaxies,) or (n_galaxies, n_targets)
+            Labels, in dex.
+        target : str or int, default=None
+            The target to draw, by name or position; needed if there are several.
+        truth : str, default="actual"
+            What made the labels, for the axis label.
+        ax : Axes, default=None
+            Axes to split into the two panels; by default those of a new figure.
+
+        Returns
+        -------
+        PredictionDisplay
+            The display, drawn.
+        """
+        return cls.from_predictions(y, estimator.predict(X), target=target, truth=truth, ax=ax)
+
+    @classmethod
+    def from_predictions(
+        cls,
+        y_true: Any,
+        y_pred: Any,
+        *,
+        target: str | int | None = None,
+        truth: str = "actual",
+        ax: Axes | None = None,
+    ) -> Self:
+        """Draw one target of given predictions.
+
+        Parameters
+        ----------
+        y_true, y_pred : array-like of shape (n_galaxies,) or (n_galaxies, n_targets)
+            Labels and predictions, in dex, matched by position. NaN is left out, and counted.
+        target : str or int, default=None
+            The target to draw, by name or position; needed if there are several. Of labels with
+            one dimension, it is the name.
+        truth : str, default="actual"
+            What made the labels, for the axis label.
+        ax : Axes, default=None
+            Axes to split into the two panels; by default those of a new figure.
+
+        Returns
+        -------
+        PredictionDisplay
+            The display, drawn.
+
+        Raises
+        ------
+        ValueError
+            If there is no such target, if none is chosen of several, or if no galaxy is left.
+        """
+        is_name = np.ndim(y_true) == 1 and isinstance(target, str)
+        names = [str(target)] if is_name else None
+        pairs = pair_targets(y_true, y_pred, targets=names, only=target)
+        if len(pairs) > 1:
+            raise ValueError(f"Choose target= of {', '.join(pair.name for pair in pairs)}.")
+        name, true, pred, kept = pairs[0]
+        n_left_out = int((~kept).sum())
+        display = cls(y_true=true, y_pred=pred, target=name, truth=truth, n_left_out=n_left_out)
+        return display.plot(ax=ax)
+
+    def plot(self, ax: Axes | None = None) -> Self:
+        """Draw both panels.
+
+        Parameters
+        ----------
+        ax : Axes, default=None
+            Axes to split into the two panels; they must belong to a grid, as those made by
+            ``plt.subplots`` do. By default, those of a new figure.
+
+        Returns
+        -------
+        PredictionDisplay
+            This display.
+        """
+        self.figure_, (self.ax_,) = panels(ax, 1, (5.6, 6.4))
+        self.residual_ax_ = split(self.ax_)
+        self._draw_points()
+        self._draw_lines()
+        self._annotate()
+        return self
+
+    def _draw_points(self) -> None:
+        # Densest last, so that the crowd is seen and not the stragglers drawn over it.
+        density = _density(self.y_true, self.y_pred)
+        many = len(density) >= _MANY
+        order = np.argsort(density, kind="stable")
+        true, pred = self.y_true[order], self.y_pred[order]
+        style: dict[str, Any] = {"color": BLUE, "s": 14, "linewidths": 0}
+        if many:
+            style = {"c": density[order], "norm": "log", "cmap": "viridis", "s": 4}
+            style |= {"linewidths": 0, "rasterized": True}
+        self.points_ = self.ax_.scatter(true, pred, **style)
+        self.residual_points_ = self.residual_ax_.scatter(true, pred - true, **style)
+        self.colorbar_ = None
+        if many:
+            self.colorbar_ = self.figure_.colorbar(
+                self.points_, ax=[self.ax_, self.residual_ax_], aspect=40, pad=0.02, format="%g"
+            )
+            self.colorbar_.set_label("galaxies per cell")
+
+    def _draw_lines(self) -> None:
+        low = min(self.y_true.min(), self.y_pred.min())
+        high = max(self.y_true.max(), self.y_pred.max())
+        margin = 0.04 * (high - low) or 0.5
+        limits = (low - margin, high + margin)
+        (self.identity_,) = self.ax_.plot(limits, limits, color="black", lw=1, label="one to one")
+        self.best_fit_ = None
+        if np.ptp(self.y_true) > 0:
+            line = np.polynomial.Polynomial.fit(self.y_true, self.y_pred, 1)
+            ends = np.array([self.y_true.min(), self.y_true.max()])
+            label = f"best fit, slope {line.deriv()(0.0):.3f}"
+            (self.best_fit_,) = self.ax_.plot(
+                ends, line(ends), color=VERMILLION, lw=1.8, ls="--", label=label
+            )
+        self.ax_.set(xlim=limits, ylim=limits)
+        self.residual_ax_.axhline(0.0, color="black", lw=1)
+
+    def _annotate(self) -> None:
+        label = axis_label(self.target)
+        self.ax_.set_ylabel(f"{label} (predicted)")
+        self.residual_ax_.set_xlabel(f"{label} ({self.truth})")
+        self.residual_ax_.set_ylabel("pred. − actual / dex", size="small")
+        self.ax_.tick_params(labelbottom=False)
+        lines = [
+            rf"$\sigma$ = {error(self.y_true, self.y_pred):.4f} dex",
+            f"NMAD = {nmad(self.y_true, self.y_pred):.4f} dex",
+            f"n = {len(self.y_true):,}",
+        ]
+        if self.n_left_out:
+            lines.append(f"{self.n_left_out:,} left out (NaN)")
+        self.text_ = self.ax_.text(
+            0.04, 0.96, "\n".join(lines), transform=self.ax_.transAxes, va="top"
+        )
+        self.ax_.legend(loc="lower right", frameon=False)
+
+
+def _density(y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
+    """Count, for each galaxy, the galaxies in its cell of a grid in label and residual."""
+    points = np.column_stack([y_true, y_pred - y_true])
+    low, high = np.percentile(points, [1, 99], axis=0)
+    # Cells are sized by the central 98 %, so that a few outliers do not make them coarse.
+    n_cells = np.sqrt(len(points)) / 3
+    size = np.where(high > low, (high - low) / n_cells, 1.0)
+    cells = np.floor((points - low) / size).astype(np.int64)
+    _, index, counts = np.unique(cells, axis=0, return_inverse=True, return_counts=True)
+    return counts[index]

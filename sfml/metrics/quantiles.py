@@ -1,0 +1,251 @@
+"""Metrics of predicted quantiles: pinball loss, PIT, CRPS and the coverage curve."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.special import ndtr
+
+from sfml.metrics.pairing import MultiOutput, over_targets
+from sfml.metrics.predictive import QuantilePair, check_levels, pair_quantiles
+from sfml.uncertainty.distribution import crps_of, scores_of
+
+
+def pinball_loss(
+    y_true: Any,
+    y_quantiles: Any,
+    levels: Sequence[float],
+    *,
+    multioutput: MultiOutput = "uniform_average",
+) -> float | np.ndarray:
+    """Pinball loss, averaged over the galaxies and the levels.
+
+    It is what a quantile regression minimises: max(t (y - q), (t - 1) (y - q)) at level t, for a
+    label y and a predicted quantile q. At level 0.5 it is half of `mad`.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n_galaxies,) or (n_galaxies, n_targets)
+        Labels, in dex. NaN is left out.
+    y_quantiles : array-like of shape (n_galaxies, n_levels) or (n_galaxies, n_targets, n_levels)
+        Predicted quantiles, in dex. A galaxy with NaN is left out.
+    levels : sequence of float of length n_levels
+        Levels of the quantiles, growing, between 0 and 1.
+    multioutput : {"uniform_average", "raw_values"}, default="uniform_average"
+        The mean over the targets, or one value a target.
+
+    Returns
+    -------
+    float or ndarray of shape (n_targets,)
+        In dex; the smaller, the better.
+
+    References
+    ----------
+    .. [1] Koenker & Bassett 1978, Econometrica 46, 33.
+
+    Examples
+    --------
+    >>> from sfml import metrics
+    >>> metrics.pinball_loss([10.0, 11.0], [[9.5], [11.5]], [0.5])
+    0.25
+    """
+    at = check_levels(levels, least=1)
+
+    def loss(pair: QuantilePair) -> np.floating:
+        excess = pair.y_true[:, None] - pair.quantiles
+        return np.mean(np.maximum(at * excess, (at - 1) * excess))
+
+    return over_targets(loss, pair_quantiles(y_true, y_quantiles, at), multioutput)
+
+
+def pit(y_true: Any, y_quantiles: Any, levels: Sequence[float]) -> np.ndarray:
+    """Probability integral transform: the predicted CDF at each label.
+
+    Of calibrated predictions the PIT values are uniform between 0 and 1. A histogram with a hump
+    means intervals too wide, one with raised ends intervals too narrow, a slope a bias.
+
+    Between the levels a quantile is taken to grow linearly with the normal score of its level,
+    and beyond the outermost ones to go on along the same line. For a label which several quantiles
+    are equal to, it is the middle of their levels.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n_galaxies,) or (n_galaxies, n_targets)
+        Labels, in dex.
+    y_quantiles : array-like of shape (n_galaxies, n_levels) or (n_galaxies, n_targets, n_levels)
+        Predicted quantiles, in dex.
+    levels : sequence of float of length n_levels
+        Levels of the quantiles, growing, between 0 and 1, at least two.
+
+    Returns
+    -------
+    ndarray of shape (n_galaxies,) or (n_galaxies, n_targets)
+        Between 0 and 1, row by row; NaN where the label or a quantile is NaN. It has one
+        dimension if `y_quantiles` has two.
+
+    References
+    ----------
+    .. [1] Dawid 1984, J. R. Stat. Soc. A 147, 278.
+    .. [2] Polsterer, D'Isanto & Gieseke 2016, arXiv:1608.08016, for photometric redshifts.
+
+    Examples
+    --------
+    >>> from sfml import metrics
+    >>> y_quantiles = [[9.9, 10.0, 10.1], [9.9, 10.0, 10.1]]
+    >>> metrics.pit([10.0, 10.1], y_quantiles, [0.16, 0.5, 0.84]).round(2)
+    array([0.5 , 0.84])
+    """
+    at = check_levels(levels)
+    pairs = pair_quantiles(y_true, y_quantiles, at)
+    values = np.full((len(pairs[0].kept), len(pairs)), np.nan)
+    for k, pair in enumerate(pairs):
+        values[pair.kept, k] = pit_of(pair, at)
+    return values[:, 0] if np.ndim(y_quantiles) == 2 else values
+
+
+def pit_of(pair: QuantilePair, levels: np.ndarray) -> np.ndarray:
+    """PIT values of one target, for the galaxies of the pair."""
+    return ndtr(scores_of(pair.quantiles, levels, pair.y_true))
+
+
+def crps(
+    y_true: Any,
+    y_quantiles: Any,
+    levels: Sequence[float],
+    *,
+    multioutput: MultiOutput = "uniform_average",
+) -> float | np.ndarray:
+    """Mean continuous ranked probability score (CRPS) of the galaxies.
+
+    It rewards calibration and sharpness at once, and is the mean absolute residual if every
+    prediction is a single value. It is twice the integral of the pinball loss over all levels,
+    here exact for the predicted CDF as `pit` interpolates it; a normal distribution needs only
+    two levels.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n_galaxies,) or (n_galaxies, n_targets)
+        Labels, in dex. NaN is left out.
+    y_quantiles : array-like of shape (n_galaxies, n_levels) or (n_galaxies, n_targets, n_levels)
+        Predicted quantiles, in dex. A galaxy with NaN is left out.
+    levels : sequence of float of length n_levels
+        Levels of the quantiles, growing, between 0 and 1, at least two.
+    multioutput : {"uniform_average", "raw_values"}, default="uniform_average"
+        The mean over the targets, or one value a target.
+
+    Returns
+    -------
+    float or ndarray of shape (n_targets,)
+        In dex; the smaller, the better.
+
+    References
+    ----------
+    .. [1] Gneiting & Raftery 2007, J. Am. Stat. Assoc. 102, 359, Sect. 4.2.
+
+    Examples
+    --------
+    >>> from sfml import metrics
+    >>> y_quantiles = [[9.9, 10.0, 10.1], [9.9, 10.0, 10.1]]
+    >>> round(metrics.crps([10.0, 10.1], y_quantiles, [0.16, 0.5, 0.84]), 4)
+    0.0418
+    """
+    at = check_levels(levels)
+    return over_targets(
+        lambda pair: crps_of(pair.quantiles, at, pair.y_true).mean(),
+        pair_quantiles(y_true, y_quantiles, at),
+        multioutput,
+    )
+
+
+def coverage_curve(
+    y_true: Any,
+    y_quantiles: Any,
+    levels: Sequence[float],
+    coverages: Sequence[float] | None = None,
+    *,
+    targets: Sequence[str] | None = None,
+) -> pd.DataFrame:
+    """Nominal against empirical coverage of central intervals.
+
+    The central interval of coverage c ends at the quantiles of levels (1 - c) / 2 and (1 + c) / 2,
+    interpolated as in `pit` where they are not among `levels`.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n_galaxies,) or (n_galaxies, n_targets)
+        Labels, in dex. NaN is left out.
+    y_quantiles : array-like of shape (n_galaxies, n_levels) or (n_galaxies, n_targets, n_levels)
+        Predicted quantiles, in dex. A galaxy with NaN is left out.
+    levels : sequence of float of length n_levels
+        Levels of the quantiles, growing, between 0 and 1, at least two.
+    coverages : sequence of float, default=None
+        Nominal coverages, between 0 and 1; by default 0.05, 0.1, ..., 0.95. One beyond what the
+        outermost levels span rests on extrapolated tails.
+    targets : sequence of str, default=None
+        Names of the targets. By default those of the columns of `y_true`; three columns without
+        names are `sfml.TARGETS`.
+
+    Returns
+    -------
+    DataFrame of shape (n_targets * n_coverages, 5)
+        Columns `target`, `nominal`, `empirical`, its binomial `standard_error`, and `n`, the
+        number of galaxies.
+
+    References
+    ----------
+    .. [1] Cameron 2011, PASA 28, 128, for the standard error, which is that of the beta
+       distribution and not zero where none or all are covered.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sfml import metrics
+    >>> y_quantiles = np.tile([9.9, 10.0, 10.1], (4, 1))
+    >>> curve = metrics.coverage_curve(
+    ...     [9.95, 10.0, 10.05, 10.2], y_quantiles, [0.16, 0.5, 0.84], [0.68])
+    >>> float(curve.empirical[0])
+    0.75
+    """
+    at = check_levels(levels)
+    nominal = check_coverages(np.linspace(0.05, 0.95, 19) if coverages is None else coverages)
+    tables = []
+    for pair in pair_quantiles(y_true, y_quantiles, at, targets=targets):
+        tables.append(curve_of(pair.name, np.abs(2 * pit_of(pair, at) - 1), nominal))
+    return pd.concat(tables, ignore_index=True)
+
+
+def curve_of(name: str, least_coverage: np.ndarray, nominal: np.ndarray) -> pd.DataFrame:
+    """Coverage curve of one target, given the least coverage that takes in each label."""
+    # An interval holds its ends, and rounding must not put a label which is one of them outside.
+    empirical = (least_coverage[:, None] <= nominal + 1e-12).mean(axis=0)
+    n = len(least_coverage)
+    return pd.DataFrame(
+        {
+            "target": name,
+            "nominal": nominal,
+            "empirical": empirical,
+            "standard_error": binomial_error(empirical, n),
+            "n": n,
+        }
+    )
+
+
+def check_coverages(coverages: Any) -> np.ndarray:
+    """Read nominal coverages, numbers between 0 and 1."""
+    nominal = np.atleast_1d(np.asarray(coverages, dtype=float))
+    if nominal.ndim != 1 or not len(nominal) or not ((nominal > 0) & (nominal < 1)).all():
+        raise ValueError(
+            "coverages must be numbers between 0 and 1, both excluded, such as (0.68, 0.9); got "
+            f"{coverages!r}."
+        )
+    return nominal
+
+
+def binomial_error(fraction: Any, n: Any) -> Any:
+    """Estimate the standard error of a fraction of n galaxies (Cameron 2011)."""
+    covered = np.asarray(fraction) * n
+    mean = (covered + 1) / (n + 2)
+    return np.sqrt(mean * (1 - mean) / (n + 3))

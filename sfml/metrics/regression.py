@@ -1,0 +1,314 @@
+"""Metrics of one or several targets, in dex, which leave NaN out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from numbers import Integral
+from typing import Any, Literal
+
+import numpy as np
+from sklearn.metrics import r2_score
+
+from sfml.metrics.pairing import MultiOutput, over_targets, pair_targets
+
+
+def error(
+    y_true: Any, y_pred: Any, *, multioutput: MultiOutput = "uniform_average"
+) -> float | np.ndarray:
+    """Scatter of the residuals: the paper's error, sigma(actual - predicted).
+
+    This is the standard deviation of all residuals, outliers included (`nmad` is robust). It does
+    not see a constant offset, which `bias` measures.
+
+    Parameters
+    ----------
+    y_true, y_pred : array-like of shape (n_galaxies,) or (n_galaxies, n_targets)
+        Labels and predictions, in dex. NaN is left out.
+    multioutput : {"uniform_average", "raw_values"}, default="uniform_average"
+        The mean over the targets, or one value a target.
+
+    Returns
+    -------
+    float or ndarray of shape (n_targets,)
+        In dex.
+
+    References
+    ----------
+    .. [1] Surana et al. 2020, MNRAS 493, 4808, Table 3.
+
+    Examples
+    --------
+    >>> from sfml import metrics
+    >>> metrics.error([9.0, 10.0, 11.0, 10.5], [9.1, 10.1, 11.1, float("nan")]) < 1e-9
+    True
+    """
+    return _by_target(lambda true, pred: np.std(pred - true), y_true, y_pred, multioutput)
+
+
+def rmse(
+    y_true: Any, y_pred: Any, *, multioutput: MultiOutput = "uniform_average"
+) -> float | np.ndarray:
+    """Root mean square of the residuals, which counts a constant offset as well as the scatter.
+
+    Parameters
+    ----------
+    y_true, y_pred : array-like of shape (n_galaxies,) or (n_galaxies, n_targets)
+        Labels and predictions, in dex. NaN is left out.
+    multioutput : {"uniform_average", "raw_values"}, default="uniform_average"
+        The mean over the targets, or one value a target.
+
+    Returns
+    -------
+    float or ndarray of shape (n_targets,)
+        In dex; for each target, ``rmse**2 == error**2 + bias**2``.
+
+    Examples
+    --------
+    >>> from sfml import metrics
+    >>> round(metrics.rmse([9.0, 10.0, 11.0], [9.1, 10.1, 11.1]), 6)
+    0.1
+    """
+    return _by_target(
+        lambda true, pred: np.sqrt(np.mean((pred - true) ** 2)), y_true, y_pred, multioutput
+    )
+
+
+def mad(
+    y_true: Any, y_pred: Any, *, multioutput: MultiOutput = "uniform_average"
+) -> float | np.ndarray:
+    """Mean absolute residual, which the paper calls mean absolute deviation.
+
+    This is what scikit-learn calls ``mean_absolute_error``. For the median, see `nmad`.
+
+    Parameters
+    ----------
+    y_true, y_pred : array-like of shape (n_galaxies,) or (n_galaxies, n_targets)
+        Labels and predictions, in dex. NaN is left out.
+    multioutput : {"uniform_average", "raw_values"}, default="uniform_average"
+        The mean over the targets, or one value a target.
+
+    Returns
+    -------
+    float or ndarray of shape (n_targets,)
+        In dex.
+
+    Examples
+    --------
+    >>> from sfml import metrics
+    >>> round(metrics.mad([9.0, 10.0], [9.1, 9.7]), 6)
+    0.2
+    """
+    return _by_target(lambda true, pred: np.mean(np.abs(pred - true)), y_true, y_pred, multioutput)
+
+
+def nmad(
+    y_true: Any, y_pred: Any, *, multioutput: MultiOutput = "uniform_average"
+) -> float | np.ndarray:
+    """Normalised median absolute deviation: 1.4826 x median(|r - median(r)|), r the residuals.
+
+    For normally distributed residuals it equals their standard deviation, and outliers barely
+    move it.
+
+    Parameters
+    ----------
+    y_true, y_pred : array-like of shape (n_galaxies,) or (n_galaxies, n_targets)
+        Labels and predictions, in dex. NaN is left out.
+    multioutput : {"uniform_average", "raw_values"}, default="uniform_average"
+        The mean over the targets, or one value a target.
+
+    Returns
+    -------
+    float or ndarray of shape (n_targets,)
+        In dex.
+
+    Examples
+    --------
+    >>> from sfml import metrics
+    >>> round(metrics.nmad([9.0, 9.0, 9.0, 9.0, 9.0], [8.9, 8.95, 9.0, 9.1, 14.0]), 6)
+    0.14826
+    """
+    return _by_target(_nmad, y_true, y_pred, multioutput)
+
+
+def bias(
+    y_true: Any, y_pred: Any, *, multioutput: MultiOutput = "uniform_average"
+) -> float | np.ndarray:
+    """Mean residual, predicted minus actual: positive where predictions are too high.
+
+    Parameters
+    ----------
+    y_true, y_pred : array-like of shape (n_galaxies,) or (n_galaxies, n_targets)
+        Labels and predictions, in dex. NaN is left out.
+    multioutput : {"uniform_average", "raw_values"}, default="uniform_average"
+        The mean over the targets (in which opposite biases cancel), or one value a target.
+
+    Returns
+    -------
+    float or ndarray of shape (n_targets,)
+        In dex.
+
+    Examples
+    --------
+    >>> from sfml import metrics
+    >>> round(metrics.bias([9.0, 10.0], [9.1, 10.3]), 6)
+    0.2
+    """
+    return _by_target(lambda true, pred: np.mean(pred - true), y_true, y_pred, multioutput)
+
+
+def outlier_fraction(
+    y_true: Any,
+    y_pred: Any,
+    threshold: float = 0.3,
+    *,
+    unit: Literal["dex", "sigma"] = "dex",
+    multioutput: MultiOutput = "uniform_average",
+) -> float | np.ndarray:
+    """Fraction of galaxies whose residual is larger than a threshold.
+
+    Parameters
+    ----------
+    y_true, y_pred : array-like of shape (n_galaxies,) or (n_galaxies, n_targets)
+        Labels and predictions, in dex. NaN is left out.
+    threshold : float, default=0.3
+        The largest residual which is no outlier. The default is a factor of two.
+    unit : {"dex", "sigma"}, default="dex"
+        "dex": outliers have ``|residual| > threshold``. "sigma": they have
+        ``|residual - bias| > threshold * error``, with the `bias` and `error` of all galaxies,
+        outliers included.
+    multioutput : {"uniform_average", "raw_values"}, default="uniform_average"
+        The mean over the targets, or one value a target.
+
+    Returns
+    -------
+    float or ndarray of shape (n_targets,)
+        Between 0 and 1.
+
+    Raises
+    ------
+    ValueError
+        If the threshold is not positive, or the unit is unknown.
+
+    Examples
+    --------
+    >>> from sfml import metrics
+    >>> metrics.outlier_fraction([9.0, 10.0, 11.0, 10.0], [9.1, 10.4, 11.0, 10.2])
+    0.25
+    """
+    if not threshold > 0:
+        raise ValueError(f"threshold must be positive; got {threshold!r}.")
+    if unit not in ("dex", "sigma"):
+        raise ValueError(f"unit must be 'dex' or 'sigma'; got {unit!r}.")
+
+    def fraction(true: np.ndarray, pred: np.ndarray) -> float:
+        residual = pred - true
+        if unit == "dex":
+            return np.mean(np.abs(residual) > threshold)
+        return np.mean(np.abs(residual - residual.mean()) > threshold * residual.std())
+
+    return _by_target(fraction, y_true, y_pred, multioutput)
+
+
+def r2(
+    y_true: Any, y_pred: Any, *, multioutput: MultiOutput = "uniform_average"
+) -> float | np.ndarray:
+    """Coefficient of determination, scikit-learn's ``r2_score`` with NaN left out.
+
+    Parameters
+    ----------
+    y_true, y_pred : array-like of shape (n_galaxies,) or (n_galaxies, n_targets)
+        Labels and predictions, in dex. NaN is left out.
+    multioutput : {"uniform_average", "raw_values"}, default="uniform_average"
+        The mean over the targets, or one value a target.
+
+    Returns
+    -------
+    float or ndarray of shape (n_targets,)
+        1 for perfect predictions, 0 for the mean of the labels. As in scikit-learn, labels which
+        are all equal give 1 if the predictions are perfect and 0 otherwise.
+
+    Raises
+    ------
+    ValueError
+        If a target has fewer than two galaxies with a label and a prediction.
+
+    Examples
+    --------
+    >>> from sfml import metrics
+    >>> metrics.r2([9.0, 10.0, 11.0, float("nan")], [9.0, 10.0, 10.0, 9.0])
+    0.5
+    """
+    return _by_target(_r2, y_true, y_pred, multioutput)
+
+
+def adjusted_r2(
+    y_true: Any,
+    y_pred: Any,
+    n_features: int,
+    *,
+    multioutput: MultiOutput = "uniform_average",
+) -> float | np.ndarray:
+    """`r2` adjusted for the number of inputs p: 1 - (1 - r2) (n - 1) / (n - p - 1).
+
+    Parameters
+    ----------
+    y_true, y_pred : array-like of shape (n_galaxies,) or (n_galaxies, n_targets)
+        Labels and predictions, in dex. NaN is left out.
+    n_features : int
+        Number of inputs p of the model; the paper's has 22, the fluxes of 21 bands and the
+        redshift.
+    multioutput : {"uniform_average", "raw_values"}, default="uniform_average"
+        The mean over the targets, or one value a target.
+
+    Returns
+    -------
+    float or ndarray of shape (n_targets,)
+        At most `r2`.
+
+    Raises
+    ------
+    ValueError
+        If `n_features` is not a positive integer, or a target has too few galaxies for it,
+        ``n_features + 1`` or less.
+
+    Examples
+    --------
+    >>> from sfml import metrics
+    >>> metrics.adjusted_r2([8.0, 9.0, 10.0, 11.0, 12.0], [8.0, 9.0, 9.0, 11.0, 12.0], 2)
+    0.8
+    """
+    if not isinstance(n_features, Integral) or n_features < 1:
+        raise ValueError(f"n_features must be a positive integer; got {n_features!r}.")
+
+    def adjusted(true: np.ndarray, pred: np.ndarray) -> float:
+        n = len(true)
+        if n <= n_features + 1:
+            raise ValueError(
+                f"r2 adjusted for {n_features} features needs more than {n_features + 1} "
+                f"galaxies; got {n}."
+            )
+        return 1 - (1 - _r2(true, pred)) * (n - 1) / (n - n_features - 1)
+
+    return _by_target(adjusted, y_true, y_pred, multioutput)
+
+
+def _nmad(true: np.ndarray, pred: np.ndarray) -> float:
+    residual = pred - true
+    # The ratio of standard deviation to median absolute deviation of a normal distribution.
+    return 1.4826 * np.median(np.abs(residual - np.median(residual)))
+
+
+def _r2(true: np.ndarray, pred: np.ndarray) -> float:
+    if len(true) < 2:
+        raise ValueError("r2 needs at least 2 galaxies with a label and a prediction; got 1.")
+    return r2_score(true, pred)
+
+
+def _by_target(
+    metric: Callable[[np.ndarray, np.ndarray], float],
+    y_true: Any,
+    y_pred: Any,
+    multioutput: MultiOutput,
+) -> float | np.ndarray:
+    pairs = pair_targets(y_true, y_pred)
+    return over_targets(lambda pair: metric(pair.y_true, pair.y_pred), pairs, multioutput)

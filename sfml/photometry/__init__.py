@@ -1,0 +1,1 @@
+"""Photometry: what is measured, in which unit, and what counts as missing."""

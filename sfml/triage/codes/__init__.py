@@ -1,0 +1,1 @@
+"""Input and output files of the SPS codes."""

@@ -1,0 +1,172 @@
+"""Output files of MAGPHYS: <galaxy>.fit."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from sfml.triage.identifiers import check_unique, examples
+
+__all__ = ["read_magphys"]
+
+# As the targets are called over their histograms, and in the line of best-fit values.
+_HISTOGRAMS = {"stellar_mass": "M(stars)", "sfr": "SFR_0.1Gyr", "dust_luminosity": "Ldust"}
+_BEST_FIT = {"stellar_mass": "M*", "sfr": "SFR", "dust_luminosity": "Ldust"}
+_PERCENTILES = ("_p2_5", "_p16", "", "_p84", "_p97_5")
+_COLUMNS = (
+    *(f"{target}{suffix}" for target in _HISTOGRAMS for suffix in ("", "_p16", "_p84")),
+    *(f"{target}{suffix}" for target in _HISTOGRAMS for suffix in ("_p2_5", "_p97_5", "_best")),
+    *("redshift", "chi2"),
+)
+
+
+def read_magphys(
+    source: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+) -> pd.DataFrame:
+    """Read what MAGPHYS found.
+
+    Parameters
+    ----------
+    source : path, or iterable of paths
+        A folder, of which all files ``*.fit`` are read; such a file; or several.
+
+    Returns
+    -------
+    DataFrame of shape (n_galaxies, 20)
+        Indexed by the galaxy's name, which is the file's without ``.fit``. For each of
+        ``stellar_mass``, ``sfr`` and ``dust_luminosity``, in dex (Msun, Msun/yr over the last
+        0.1 Gyr, Lsun): the median under that name, the other percentiles as ``<target>_p16``,
+        ``_p84``, ``_p2_5`` and ``_p97_5``, and the best fit as ``<target>_best``. ``redshift``;
+        and ``chi2`` as MAGPHYS writes it, which is the best fit's chi^2 divided by the number of
+        fluxes fitted. A galaxy whose file is empty, because MAGPHYS has no models at its redshift,
+        is a row of NaN.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a path is not there, or a folder has no ``*.fit``.
+    ValueError
+        If files are cut short or are no output of MAGPHYS (all are named), or a name repeats.
+
+    Notes
+    -----
+    MAGPHYS writes the percentiles of these three as log10 already and its best-fit values
+    linearly: only the latter are converted. It rounds the percentiles of mass and dust luminosity
+    to four digits, which is 0.01 dex above 10.
+
+    References
+    ----------
+    da Cunha, Charlot & Elbaz 2008, MNRAS 388, 1595, and ``fit_sed.f`` of their code.
+    """
+    paths = _paths(source)
+    names = [path.stem for path in paths]
+    check_unique(names, "Names of .fit files")
+    rows, problems = [], []
+    for path in paths:
+        try:
+            rows.append(_read_fit(path))
+        except ValueError as error:
+            problems.append(f"{path.name} {error}")
+    if problems:
+        raise ValueError(
+            f"{len(problems)} of {len(paths)} files cannot be read: {'; '.join(problems[:10])}. "
+            "Run MAGPHYS on these galaxies again, or leave their files out."
+        )
+    return pd.DataFrame(rows, index=pd.Index(names, name="id", dtype=object), columns=_COLUMNS)
+
+
+def _paths(source: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> list[Path]:
+    if isinstance(source, str | os.PathLike):
+        path = Path(source)
+        if path.is_dir():
+            found = sorted(path.glob("*.fit"))
+            if not found:
+                raise FileNotFoundError(
+                    f"The folder {str(path)!r} has no files *.fit: MAGPHYS writes one for each "
+                    "galaxy."
+                )
+            return found
+        source = [path]
+    paths = [Path(path) for path in source]
+    absent = [str(path) for path in paths if not path.is_file()]
+    if absent:
+        raise FileNotFoundError(
+            f"{len(absent)} of {len(paths)} files are not there, for example {examples(absent)}."
+        )
+    return paths
+
+
+def _read_fit(path: Path) -> dict[str, float]:
+    lines = path.read_text(errors="replace").splitlines()
+    # MAGPHYS opens the file before it finds that it has no models for the redshift, and stops.
+    if not any(line.strip() for line in lines):
+        return dict.fromkeys(_COLUMNS, np.nan)
+    return {**_best_fit(lines), **_percentiles(lines)}
+
+
+def _best_fit(lines: list[str]) -> dict[str, float]:
+    start = next((i for i, line in enumerate(lines) if "BEST FIT MODEL" in line), None)
+    if start is None or len(lines) < start + 4:
+        raise ValueError("has no block '# BEST FIT MODEL'")
+    fit = _numbers(_parted(lines[start + 1]), 4)
+    names = [name for name in re.split(r"\.+", lines[start + 2].strip("# .")) if name]
+    absent = [name for name in _BEST_FIT.values() if name not in names]
+    if absent:
+        raise ValueError(f"has no best-fit value of {', '.join(absent)}")
+    values = dict(zip(names, _numbers(lines[start + 3], len(names)), strict=True))
+    best = {f"{target}_best": _log10(values[name]) for target, name in _BEST_FIT.items()}
+    return {**best, "chi2": fit[2], "redshift": fit[3]}
+
+
+def _percentiles(lines: list[str]) -> dict[str, float]:
+    """Those which follow each parameter's histogram."""
+    found, parameter = {}, ""
+    for i, line in enumerate(lines):
+        if line.startswith("# ..."):
+            parameter = line.strip("# .")
+        elif line.startswith("#....percentiles of the PDF"):
+            found[parameter] = lines[i + 1] if i + 1 < len(lines) else ""
+    absent = [name for name in _HISTOGRAMS.values() if name not in found]
+    if absent:
+        raise ValueError(f"has no percentiles of {', '.join(absent)}")
+    result = {}
+    for target, name in _HISTOGRAMS.items():
+        for suffix, value in zip(_PERCENTILES, _numbers(found[name], 5), strict=True):
+            result[target + suffix] = value
+    return result
+
+
+def _parted(line: str) -> str:
+    """Part the fields of the line of chi^2, which touch where it is 100,000 or more."""
+    if len(line.split()) == 4:
+        return line
+    ends = (0, 10, 20, 30, 42)  # format(2i10,f10.3,f12.6)
+    return " ".join(line[i:j] for i, j in pairwise(ends))
+
+
+def _numbers(line: str, n: int) -> list[float]:
+    words = line.split()
+    if len(words) != n:
+        raise ValueError(f"has {len(words)} numbers, not {n}, in the line {line.strip()!r}")
+    return [_number(word) for word in words]
+
+
+def _number(word: str) -> float:
+    if set(word) == {"*"}:  # Fortran's sign for a number too long for its field
+        return np.nan
+    # Fortran leaves out the E of an exponent of three digits where the field is short of one.
+    word = re.sub(r"(?<=\d)([+-]\d{3})$", r"E\1", word)
+    try:
+        return float(word)
+    except ValueError:
+        raise ValueError(f"has {word!r} in place of a number") from None
+
+
+def _log10(value: float) -> float:
+    return float(np.log10(value)) if value > 0 else np.nan

@@ -1,0 +1,131 @@
+"""Redshifts and fluxes of the galaxies that are handed over, in the unit of the SPS code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from sfml import tables
+from sfml.bands import BandSet
+from sfml.triage.identifiers import examples, identifiers
+
+__all__ = ["Photometry", "as_table", "read_photometry"]
+
+
+class Photometry(NamedTuple):
+    """Galaxies as an SPS code is told of them."""
+
+    ids: list[str]
+    redshift: np.ndarray  # (n_galaxies,)
+    flux: np.ndarray  # (n_galaxies, n_bands)
+    error: np.ndarray  # NaN, like the flux, where a band was not measured
+
+
+def read_photometry(
+    X: Any,
+    bands: BandSet,
+    ids: Iterable[Any] | None,
+    unit: str,
+    *,
+    upper_limits: bool = False,
+) -> Photometry:
+    """Read and check what an SPS code needs to know.
+
+    Parameters
+    ----------
+    X : table or array-like of shape (n_galaxies, 2 * n_bands + 1)
+        Fluxes, errors and the redshift, in the columns of `bands`.
+    bands : BandSet
+        Layout of X.
+    ids : iterable of length n_galaxies, or None
+        Identifiers.
+    unit : str
+        Unit of the fluxes wanted.
+    upper_limits : bool, default=False
+        Whether a negative error that is no missing code is kept as the mark of an upper limit.
+
+    Returns
+    -------
+    Photometry
+
+    Raises
+    ------
+    ValueError
+        If columns are absent, identifiers are not unique, a redshift is not a positive number,
+        or a flux or error is infinite.
+    """
+    texts = identifiers(X, ids)
+    n = len(bands)
+    values = tables.extract(
+        X,
+        bands.columns,
+        unit=[bands.unit] * (2 * n) + [None],
+        missing_codes=bands.missing_codes,
+    )
+    flux, error, redshift = values[:, :n], values[:, n:-1], values[:, -1]
+    _check_redshift(redshift, bands.is_missing(redshift), texts, bands.redshift)
+    infinite = np.isinf(flux) | np.isinf(error)
+    if infinite.any():
+        rows = np.flatnonzero(infinite.any(axis=1))
+        raise ValueError(
+            f"Fluxes and errors must be finite, with NaN or a missing code where there is no "
+            f"measurement; {len(rows)} galaxies have infinite ones, for example "
+            f"{examples([texts[row] for row in rows])}."
+        )
+    missing = bands.is_missing(flux) | bands.is_missing(error)
+    missing |= error == 0 if upper_limits else ~(error > 0)
+    factor = unit_factor(bands.unit, unit)
+    flux, error = (np.where(missing, np.nan, factor * values) for values in (flux, error))
+    return Photometry(texts, redshift, flux, error)
+
+
+def as_table(photometry: Photometry, bands: BandSet, unit: str) -> pd.DataFrame:
+    """Lay photometry out as a catalogue.
+
+    Parameters
+    ----------
+    photometry : Photometry
+        With the bands of `bands`, in their order.
+    bands : BandSet
+        Layout wanted.
+    unit : str
+        Unit that the photometry is in.
+
+    Returns
+    -------
+    DataFrame of shape (n_galaxies, 2 * n_bands + 1)
+        Columns ``bands.columns`` in ``bands.unit``, NaN where missing, indexed by id.
+    """
+    # Dividing by 1000 gives back what multiplying by it took; multiplying by 0.001 would not.
+    factor = unit_factor(bands.unit, unit)
+    values = (photometry.flux / factor, photometry.error / factor, photometry.redshift)
+    index = pd.Index(photometry.ids, name="id", dtype=object)
+    return pd.DataFrame(np.column_stack(values), index=index, columns=list(bands.columns))
+
+
+def unit_factor(unit: str, wanted: str) -> float:
+    """Factor from one unit of flux density to another."""
+    if unit == wanted:
+        return 1.0
+    from astropy import units
+
+    try:
+        return float(units.Unit(unit).to(wanted))
+    except (ValueError, TypeError) as error:
+        raise ValueError(
+            f"The unit of bands must be one of flux density, such as 'Jy' or 'mJy'; got {unit!r}."
+        ) from error
+
+
+def _check_redshift(redshift: np.ndarray, missing: np.ndarray, ids: list[str], column: str) -> None:
+    wrong = np.flatnonzero(missing | ~(redshift > 0) | np.isinf(redshift))
+    if len(wrong):
+        raise ValueError(
+            f"An SPS code needs a positive redshift; {column!r} is {redshift[wrong[0]]:g} in "
+            f"{len(wrong)} of {len(redshift)} rows, for example those of "
+            f"{examples([ids[row] for row in wrong])}. Leave these galaxies out: `choose` does so "
+            "with exclude_flags."
+        )
