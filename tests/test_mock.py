@@ -427,9 +427,9 @@ def test_quenching_and_burst_change_recent_mass():
 
 
 def test_cosmology_agrees_with_astropy():
-    cosmology = pytest.importorskip("astropy.cosmology")
+    astropy_cosmology = pytest.importorskip("astropy.cosmology")
     # The radiation and neutrinos which astropy can add are not in this model.
-    reference = cosmology.FlatLambdaCDM(H0=70.0, Om0=0.3, Tcmb0=0.0)
+    reference = astropy_cosmology.FlatLambdaCDM(H0=70.0, Om0=0.3, Tcmb0=0.0)
     redshift = np.array([0.001, 0.05, 0.2, 0.5, 1.0])
     np.testing.assert_allclose(
         cosmology.luminosity_distance(redshift),
