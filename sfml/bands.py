@@ -10,6 +10,32 @@ import numpy as np
 
 __all__ = ["GAMA", "BandSet"]
 
+# As far as effective wavelengths of one filter are told apart (relative); another survey's filter
+# of the same name is often farther off.
+_SAME_WAVELENGTH = 0.05
+# A wavelength in micron that every catalogue of galaxies has a shorter one than: a band set that
+# begins at a millimetre is in another unit.
+_LONGEST_FIRST = 1000.0
+# Bands that are called alike everywhere, in micron, to tell nanometres from the far infrared.
+_WELL_KNOWN = {
+    **{"FUV": 0.154, "NUV": 0.23, "u": 0.36, "g": 0.47, "r": 0.62, "i": 0.76, "z": 0.9, "y": 0.98},
+    **{"U": 0.36, "B": 0.44, "V": 0.55, "R": 0.65, "I": 0.8, "Y": 1.02, "J": 1.25, "H": 1.64},
+    **{"K": 2.15, "Ks": 2.15, "W1": 3.4, "W2": 4.6, "W3": 12.0, "W4": 22.0},
+}
+
+
+def _factor_to_micron(names: Sequence[str], wavelengths: np.ndarray) -> float:
+    """Factor by which wavelengths are too large: 1, or 1e3 (nm) or 1e4 (Angstrom)."""
+    for name, wavelength in zip(names, wavelengths, strict=True):
+        for factor in (1e3, 1e4):
+            if abs(wavelength / factor / _WELL_KNOWN.get(name, np.inf) - 1) < 0.3:
+                return factor
+    if wavelengths.min() >= _LONGEST_FIRST:
+        return 1e4
+    # The far infrared alone has hardly three bands beyond 300 micron; the optical has, in nm.
+    optical = (wavelengths >= 300) & (wavelengths <= 1000)
+    return 1e3 if wavelengths.min() >= 150 and optical.sum() >= 3 else 1.0
+
 
 @dataclass(frozen=True)
 class BandSet:
@@ -20,25 +46,26 @@ class BandSet:
     names : sequence of str
         Band names, in the order in which the networks receive them.
     wavelengths : sequence of float
-        Effective wavelength of each band, in micron.
+        Effective wavelength of each band, in micron. Angstrom and nanometres are refused.
     flux, error : str, default="{band}_flux", "{band}_fluxerr"
         Column names of the flux and its 1-sigma error; ``{band}`` stands for the band's name.
     redshift : str, default="Z"
         Column name of the redshift.
     unit : str, default="Jy"
-        Unit of fluxes and errors, as astropy writes it. Columns that carry a unit of their own
-        (astropy tables) are converted to this one.
+        Unit of fluxes and errors, one of flux density: "Jy", "mJy", "uJy", "nJy", "nanomaggy" (3.631
+        uJy), or another that astropy knows. Columns that carry a unit of their own (astropy
+        tables) are converted to this one.
     missing_codes : sequence of float, default=(-999, -99, -9)
-        Values which stand for "not measured". Only these exact values count: any other negative
-        flux is a measurement.
+        Values that stand for "not measured". Only these exact values count, in the precision of
+        the column: any other negative flux is a measurement.
     redshift_error : str or None, default=None
         Column name of the redshift's 1-sigma error, if the catalogue has one.
 
     Raises
     ------
     ValueError
-        If names repeat, if there is not one positive wavelength a band, or if two columns of
-        the layout would have the same name.
+        If names repeat, if there is not one positive wavelength in micron per band, if the unit is
+        none of flux density, or if two columns of the layout would have the same name.
 
     Examples
     --------
@@ -64,10 +91,13 @@ class BandSet:
         for field in ("names", "wavelengths", "missing_codes"):
             value = getattr(self, field)
             if isinstance(value, str) or not isinstance(value, Iterable):
-                raise ValueError(f"{field} must be a sequence, one entry a band; got {value!r}.")
+                raise ValueError(
+                    f"{field} must be a sequence with one entry per band; got {value!r}."
+                )
             object.__setattr__(self, field, tuple(value))
         self._check_names()
         self._check_wavelengths()
+        self._check_unit()
         self._check_columns()
 
     def _check_names(self) -> None:
@@ -81,11 +111,53 @@ class BandSet:
         wavelengths = np.asarray(self.wavelengths, dtype=float)
         if len(wavelengths) != len(self.names):
             raise ValueError(
-                f"wavelengths must have one entry a band: got {len(wavelengths)} wavelengths "
+                f"wavelengths must have one entry per band: got {len(wavelengths)} wavelengths "
                 f"for {len(self.names)} bands."
             )
         if not np.all(np.isfinite(wavelengths) & (wavelengths > 0)):
             raise ValueError(f"wavelengths must be positive, in micron; got {self.wavelengths}.")
+        factor = _factor_to_micron(self.names, wavelengths)
+        if factor != 1:
+            unit = {1e3: "nanometres", 1e4: "Angstrom"}[factor]
+            raise ValueError(
+                f"wavelengths must be in micron; {self.wavelengths[0]:g} for {self.names[0]!r} "
+                f"looks like {unit}. Divide them by {factor:g}."
+            )
+
+    def _check_unit(self) -> None:
+        from sfml.tables.units import conversion_factor
+
+        if not isinstance(self.unit, str) or conversion_factor(self.unit, "Jy") is None:
+            raise ValueError(
+                "unit must be a unit of flux density, such as 'Jy', 'mJy', 'uJy', 'nJy' or "
+                f"'nanomaggy'; got {self.unit!r}. Magnitudes must be converted to fluxes first: "
+                "3631 * 10**(-0.4 * mag) Jy for AB magnitudes."
+            )
+
+    def is_gamas(self, name: str) -> bool:
+        """Say whether a band of this set is GAMA's own, and no namesake at another wavelength.
+
+        Parameters
+        ----------
+        name : str
+            Name of the band.
+
+        Returns
+        -------
+        bool
+            True if both sets have the name, at wavelengths within 5 per cent.
+
+        Examples
+        --------
+        >>> from sfml import GAMA
+        >>> GAMA.is_gamas("r"), GAMA.is_gamas("F110W")
+        (True, False)
+        """
+        if name not in self.names or name not in GAMA.names:
+            return False
+        ours = self.wavelengths[self.names.index(name)]
+        gamas = GAMA.wavelengths[GAMA.names.index(name)]
+        return abs(ours - gamas) < _SAME_WAVELENGTH * gamas
 
     def _check_columns(self) -> None:
         for field in ("flux", "error"):
@@ -173,7 +245,7 @@ class BandSet:
                 )
 
     def is_missing(self, values: np.ndarray) -> np.ndarray:
-        """Where values are NaN or one of the missing codes.
+        """Say which values are NaN or one of the missing codes.
 
         Parameters
         ----------

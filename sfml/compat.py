@@ -5,6 +5,9 @@ When one of them moves, it is mended here. Each is named with what it is needed 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 # Declarative checks of parameters, as scikit-learn's own estimators have them.
 from sklearn.utils._param_validation import (
     HasMethods,
@@ -14,4 +17,55 @@ from sklearn.utils._param_validation import (
     StrOptions,
 )
 
-__all__ = ["HasMethods", "Interval", "InvalidParameterError", "Options", "StrOptions"]
+# The container that `set_output` asks for, for arrays that are made outside of `transform`.
+from sklearn.utils._set_output import _wrap_data_with_container as wrap_output
+
+# Parameters of nested estimators by name, as Pipeline and VotingRegressor have them.
+from sklearn.utils.metaestimators import _BaseComposition as BaseComposition
+
+# Weights as scikit-learn checks them.
+from sklearn.utils.validation import _check_sample_weight as check_sample_weight
+
+__all__ = [
+    "BaseComposition",
+    "HasMethods",
+    "Interval",
+    "InvalidParameterError",
+    "Options",
+    "StrOptions",
+    "check_sample_weight",
+    "step_params",
+    "wrap_output",
+]
+
+
+def step_params(pipe: Any, params: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Sort parameters of a Pipeline's `fit` by the step whose `fit` they are for.
+
+    Parameters
+    ----------
+    pipe : Pipeline
+    params : dict
+        As ``step__parameter`` or, with metadata routing, as routed. ``sample_weight`` by itself is
+        the last step's.
+
+    Returns
+    -------
+    dict of str to dict
+        One entry per step.
+
+    Raises
+    ------
+    ValueError
+        If a parameter names no step, or is not routed.
+    """
+    from sklearn import get_config
+
+    last = pipe.steps[-1][0]
+    if not get_config()["enable_metadata_routing"]:
+        params = {
+            f"{last}__{name}" if name == "sample_weight" else name: value
+            for name, value in params.items()
+        }
+    routed = pipe._check_method_params(method="fit", props=params)
+    return {name: dict(routed[name].get("fit", {})) for name, _ in pipe.steps}

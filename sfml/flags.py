@@ -1,4 +1,4 @@
-"""Reservations about a prediction: named flags, each a bit of one integer a galaxy."""
+"""Reservations about a prediction: named flags, each one bit of an integer per galaxy."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["DESCRIPTIONS", "Flag", "describe"]
+__all__ = ["DESCRIPTIONS", "Flag", "MissingPredictionWarning", "describe", "flag_where"]
+
+
+class MissingPredictionWarning(UserWarning):
+    """Some galaxies have no prediction: `predict` gives NaN for them."""
 
 
 class Flag(IntFlag):
@@ -31,12 +35,13 @@ class Flag(IntFlag):
     WIDE_INTERVAL = 32
     QUANTILE_CROSSING = 64
     NOT_PREDICTED = 128
+    UNIT = 256
 
 
 DESCRIPTIONS = {
     Flag.REDSHIFT: "the redshift is missing, or outside of the selection's or of training's range",
-    Flag.FEW_BANDS: "a band is missing where the selection asks for all, or fewer bands are "
-    "observed than of any galaxy in training",
+    Flag.FEW_BANDS: "no band is observed, a band is missing where the selection or the regressor "
+    "asks for all, or fewer bands are observed than of any galaxy in training",
     Flag.LOW_SNR: "too few bands reach the selection's signal-to-noise ratio, or the mean ratio "
     "is below that of all but 1 in 1000 in training",
     Flag.NEGATIVE_FLUX: "a flux is negative where the selection wants none",
@@ -44,11 +49,14 @@ DESCRIPTIONS = {
     Flag.WIDE_INTERVAL: "an interval from the 16th to the 84th percentile is wider than the limit",
     Flag.QUANTILE_CROSSING: "the network put a quantile above a higher one, by more than a tenth "
     "of the 16-84 interval, before sorting",
-    Flag.NOT_PREDICTED: "there is no prediction: the selection rejects the galaxy",
+    Flag.NOT_PREDICTED: "there is no prediction: another flag says why",
+    Flag.UNIT: "the galaxy is ten times brighter or fainter than nearly all of training, or its "
+    "errors are unlike those of training at such fluxes: another unit, zero point or depth",
 }
 """What each flag says."""
 
 CUT_FLAGS = {
+    "photometry": Flag.FEW_BANDS,
     "redshift": Flag.REDSHIFT,
     "missing": Flag.FEW_BANDS,
     "negative": Flag.NEGATIVE_FLUX,
@@ -81,15 +89,15 @@ def describe(flags: Any) -> np.ndarray:
     return np.array(texts, dtype=object)[places]
 
 
-def raised(flag: Flag, where: np.ndarray) -> np.ndarray:
-    """Give the flag's value where it is raised, and 0 elsewhere.
+def flag_where(flag: Flag, where: np.ndarray) -> np.ndarray:
+    """Give the value of a flag where it applies, and 0 elsewhere.
 
     Parameters
     ----------
     flag : Flag
         The flag.
     where : ndarray of bool, shape (n_galaxies,)
-        Where it is raised.
+        Where it applies.
 
     Returns
     -------

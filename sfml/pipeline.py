@@ -2,53 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state
-from sklearn.utils._set_output import _wrap_data_with_container
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from sfml import tables
 from sfml.bands import GAMA, BandSet
+from sfml.base import unchanged_on_failure
+from sfml.compat import step_params, wrap_output
 from sfml.features import FluxFeatures
+from sfml.features.flux_features import BRIGHTNESS
 from sfml.features.scaler import StandardScaler
-from sfml.flags import describe
-from sfml.recipes import ALL_TARGETS, RECIPES, make_estimator
+from sfml.photometry import REDSHIFT_COLUMNS
+from sfml.recipes import ALL_TARGETS, CUTS, RECIPES, make_estimator
 from sfml.regressor import StarFormationRegressor
+from sfml.regressor.hold_back import row_keys
 from sfml.selection import GamaSampleSelector
 from sfml.targets import REDSHIFT, TARGETS
 
 __all__ = ["StandardScaler", "StarFormationPipeline", "make_star_formation_pipeline"]
 
-# With missing bands, how often each galaxy is drawn with other bands, at most: in single
-# precision, 8 variants of a million galaxies would take 2 GB.
-MOST_VARIANTS = 8
-MOST_VARIANT_VALUES = 200_000_000
-# Columns of the features, counted from the end, in whose bins intervals cover what they claim.
-CONDITIONS = {"spectroscopic": (-5, -4), "photometric": (-6, -5, -4), "none": (-3,)}
+# With missing bands, how often each galaxy is drawn with other bands, at most, and how many values
+# that may be: for a million galaxies, two variants are drawn.
+MOST_VARIANTS, FEWEST_VARIANTS = 8, 2
+MOST_VARIANT_VALUES = 80_000_000
+
+
+def _last_step_has(method: str) -> Callable[[Any], bool]:
+    """Make a check, for `available_if`, of whether the last step has a method."""
+
+    def check(pipe: StarFormationPipeline) -> bool:
+        getattr(pipe.steps[-1][1], method)  # an AttributeError that names the step's class
+        return True
+
+    return check
 
 
 class StarFormationPipeline(Pipeline):
     """A scikit-learn Pipeline whose intervals, tables and flags can be asked for by catalogue.
 
-    It is made by `make_star_formation_pipeline`, and is a Pipeline in all else. If its selection
+    It is made by `make_star_formation_pipeline`, and is a Pipeline in all else. What one step
+    needs to know of another, such as the bands, it is told by name: so any step may be exchanged
+    for one of scikit-learn's, and each fact is the parameter of one step alone. If the selection
     allows missing bands (``select__missing="allow"``), `fit` shows each galaxy with some of its
     bands taken away too, so that one model serves any subset of the bands.
 
     Parameters
     ----------
     steps : list of (str, estimator)
-        As in scikit-learn's Pipeline, as all parameters are.
+        As in scikit-learn's Pipeline, as all parameters are. The first is a `GamaSampleSelector`,
+        the last a `StarFormationRegressor`; with others, it is an ordinary Pipeline.
     transform_input : list of str or None, default=None
-        Parameters of `fit` to transform as X is.
+        Parameters of `fit` to transform as X is; not supported.
     memory : str, joblib.Memory or None, default=None
-        Where to keep fitted transformers. With missing bands allowed, it is not used.
+        Where to keep fitted transformers; not used.
     verbose : bool, default=False
-        Whether to tell how long each step takes to fit.
+        Whether to tell how long each step takes to fit; not used, see the last step's.
 
     See Also
     --------
@@ -58,8 +73,8 @@ class StarFormationPipeline(Pipeline):
     --------
     >>> import sfml
     >>> X, y = sfml.make_mock_survey(300, n_templates=2000, random_state=0, return_X_y=True)
-    >>> pipe = sfml.make_star_formation_pipeline(method="random_forest", random_state=0)
-    >>> pipe = pipe.fit(X[:200], y[:200])
+    >>> pipe = sfml.make_star_formation_pipeline(method="random_forest", missing="reject")
+    >>> pipe = pipe.set_params(regress__random_state=0).fit(X[:200], y[:200])
     >>> pipe.predict_interval(X[200:], coverage=0.68).shape
     (100, 3, 2)
     >>> list(pipe.predict_table(X[200:]).columns[:3])
@@ -69,6 +84,8 @@ class StarFormationPipeline(Pipeline):
     def fit(self, X: Any, y: Any = None, **params: Any) -> StarFormationPipeline:
         """Fit the steps one after the other.
 
+        A `fit` that fails or is interrupted leaves the steps as they were.
+
         Parameters
         ----------
         X : table or array of shape (n_galaxies, n_columns)
@@ -77,28 +94,24 @@ class StarFormationPipeline(Pipeline):
             Targets in dex, and the SPS code's percentiles if they are known: see
             `StarFormationRegressor.fit`.
         **params : dict
-            Parameters of the steps' `fit`, as ``step__parameter``.
+            Parameters of the steps' `fit`, as ``step__parameter``, or as scikit-learn's metadata
+            routing has them. ``sample_weight`` is the last step's.
 
         Returns
         -------
         self
         """
-        if not self._drops_bands():
-            return super().fit(X, y, **params)
-        own = {name: _own_params(name, params) for name, _ in self.steps}
-        (first, select), *middle, (last, regress) = self.steps
-        select.fit(X, y, **own[first])
-        seen, variants = self._select_and_drop(X)
-        # The transformers learn from one of each galaxy, with its bands or without some.
-        mixed = np.where(np.arange(len(seen))[:, np.newaxis] % 2 == 0, seen, variants[0])
-        tables = [self._as_selected(array, X) for array in (seen, mixed, *variants)]
-        for name, step in middle:
-            step.fit(tables[1], y, **own[name])
-            tables = [step.transform(table) for table in tables]
-        regress.fit(tables[0], y, variants=tables[2:], **own[last])
+        with unchanged_on_failure(self, *(step for _, step in self._real_steps())):
+            if not self._is_ours():
+                return super().fit(X, y, **params)
+            self._validate_params()
+            self._validate_steps()
+            self._fit_steps(X, y, step_params(self, params))
         return self
 
-    def refit(self, X: Any, y: Any, *, warm_start: bool = True) -> StarFormationPipeline:
+    def refit(
+        self, X: Any, y: Any, sample_weight: Any = None, *, warm_start: bool = True
+    ) -> StarFormationPipeline:
         """Train the last step again, on more galaxies, with the transformers as they are.
 
         Parameters
@@ -107,6 +120,8 @@ class StarFormationPipeline(Pipeline):
             Catalogue: the galaxies of `fit` and further ones.
         y : array-like of shape (n_galaxies, n_targets)
             Their targets, in dex.
+        sample_weight : array-like of shape (n_galaxies,), default=None
+            How much each galaxy counts.
         warm_start : bool, default=True
             Whether to go on from the regressors of the last fit; those that cannot start anew.
 
@@ -115,23 +130,17 @@ class StarFormationPipeline(Pipeline):
         self
         """
         check_is_fitted(self)
-        regress = self[-1]
-        variants: list[np.ndarray] = []
-        if self._drops_bands():
-            seen, variants = self._select_and_drop(X)
-            seen, *variants = (self._as_selected(array, X) for array in (seen, *variants))
-            for _, step in self.steps[1:-1]:
-                seen, *variants = map(step.transform, (seen, *variants))
-        else:
-            seen = self._inputs(X)
+        tables.check_same_rows(X, y)
+        regress = self.steps[-1][1]
         before = regress.warm_start
         regress.set_params(warm_start=warm_start)
         try:
-            regress.fit(seen, y, variants=variants)
+            self._fit_last(self.steps[0][1].transform(X), X, y, {"sample_weight": sample_weight})
         finally:
             regress.set_params(warm_start=before)
         return self
 
+    @available_if(_last_step_has("predict_quantiles"))
     def predict_quantiles(self, X: Any, q: Any = (0.16, 0.5, 0.84), **options: Any) -> np.ndarray:
         """Predict calibrated quantiles: see `StarFormationRegressor.predict_quantiles`.
 
@@ -149,8 +158,9 @@ class StarFormationPipeline(Pipeline):
         ndarray of shape (n_galaxies, n_targets, len(q))
             In dex.
         """
-        return self[-1].predict_quantiles(self._inputs(X), q, **options)
+        return self._last.predict_quantiles(self._inputs(X), q, **options)
 
+    @available_if(_last_step_has("predict_interval"))
     def predict_interval(self, X: Any, coverage: float = 0.68, **options: Any) -> np.ndarray:
         """Predict calibrated intervals: see `StarFormationRegressor.predict_interval`.
 
@@ -168,8 +178,9 @@ class StarFormationPipeline(Pipeline):
         ndarray of shape (n_galaxies, n_targets, 2)
             Lower and upper end, in dex.
         """
-        return self[-1].predict_interval(self._inputs(X), coverage, **options)
+        return self._last.predict_interval(self._inputs(X), coverage, **options)
 
+    @available_if(_last_step_has("predict_table"))
     def predict_table(self, X: Any, **options: Any) -> pd.DataFrame:
         """Predict medians, 16th and 84th percentiles, and flags with their reasons.
 
@@ -187,71 +198,194 @@ class StarFormationPipeline(Pipeline):
             ``stellar_mass_p16``, ``stellar_mass_p84``, and so on, in dex; ``flag``, a sum of
             `sfml.flags.Flag`; and ``reasons``, the same as text.
         """
-        table = self[-1].predict_table(self._inputs(X), **options)
-        flag, inputs = table["flag"].to_numpy(), X
-        for _, step in self.steps[:-1]:
-            if hasattr(step, "flag"):
-                flag = flag | step.flag(inputs)
-            inputs = inputs if step is None or step == "passthrough" else step.transform(inputs)
+        check_is_fitted(self)
+        flags, inputs = 0, X
+        for _, step in self._real_steps()[:-1]:
+            if hasattr(step, "transform_and_flag"):
+                inputs, more = step.transform_and_flag(inputs)
+            else:
+                more = step.flag(inputs) if hasattr(step, "flag") else 0
+                inputs = step.transform(inputs)
+            flags = flags | more
+        table = self._last.predict_table(inputs, flags=np.asarray(flags), **options)
         index = tables.row_index(X)
-        table = table.assign(flag=flag, reasons=describe(flag))
-        return table if index is None else table.set_index(index)
+        return table if index is None else table.set_axis(index)
 
-    def calibrate(self, X: Any, y: Any) -> StarFormationPipeline:
+    @available_if(_last_step_has("calibrate"))
+    def calibrate(self, X: Any, y: Any, sample_weight: Any = None) -> StarFormationPipeline:
         """Calibrate the intervals on galaxies of one's own, which must not be those of `fit`.
 
         Parameters
         ----------
         X : table or array of shape (n_galaxies, n_columns)
-            Catalogue of galaxies that the pipeline has not seen.
+            Catalogue of galaxies from which the pipeline has not learnt.
         y : array-like of shape (n_galaxies, n_targets)
             Their labels, in dex.
+        sample_weight : array-like of shape (n_galaxies,), default=None
+            How much each galaxy counts.
 
         Returns
         -------
         self
+
+        Raises
+        ------
+        ValueError
+            If `fit` has learnt from some of these galaxies, or too few have a label.
         """
-        self[-1].calibrate(self._inputs(X), y)
+        check_is_fitted(self)
+        tables.check_same_rows(X, y)
+        self._last.calibrate(self._inputs(X, labelled=True), y, sample_weight)
         return self
 
-    def _inputs(self, X: Any) -> Any:
-        check_is_fitted(self)
-        return self[:-1].transform(X)
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None, **params: Any) -> float:
+        """Score the last step's predictions: see `StarFormationRegressor.score`.
 
-    def _select_and_drop(self, X: Any) -> tuple[np.ndarray, list[np.ndarray]]:
-        """Select galaxies, and draw the same with some bands taken away."""
-        select, regress = self[0], self[-1]
-        seen = np.asarray(select.transform(X), dtype=np.float64)
-        seed = check_random_state(regress.random_state).randint(2**31 - 1)
-        return seen, select.drop_bands(seen, _n_variants(seen), np.random.default_rng(seed))
+        Parameters
+        ----------
+        X : table or array of shape (n_galaxies, n_columns)
+            Catalogue.
+        y : array-like of shape (n_galaxies, n_targets)
+            Labels, in dex.
+        sample_weight : array-like of shape (n_galaxies,), default=None
+            How much each galaxy counts.
+        **params : dict
+            As in scikit-learn's Pipeline.
+
+        Returns
+        -------
+        float
+        """
+        tables.check_same_rows(X, y)
+        return super().score(X, y, sample_weight=sample_weight, **params)
+
+    @property
+    def _last(self) -> Any:
+        return self.steps[-1][1]
+
+    def _is_ours(self) -> bool:
+        first, last = self.steps[0][1], self._last
+        return isinstance(first, GamaSampleSelector) and isinstance(last, StarFormationRegressor)
+
+    def _real_steps(self) -> list[tuple[str, Any]]:
+        return [(n, step) for n, step in self.steps if step is not None and step != "passthrough"]
+
+    def _inputs(self, X: Any, *, labelled: bool = False) -> Any:
+        """Transform X up to the last step; if it is labelled, as in `fit`."""
+        check_is_fitted(self)
+        for _, step in self._real_steps()[:-1]:
+            X = _transform(step, X, labelled=labelled)
+        return X
+
+    def _fit_steps(self, X: Any, y: Any, params: Mapping[str, dict[str, Any]]) -> None:
+        tables.check_same_rows(X, y)
+        (first, select), *middle, (last, regress) = self._real_steps()
+        limits = (regress.target_limits or {}).get("stellar_mass")
+        select.fit(X, y, **{"stellar_mass_range": limits, **params[first]})
+        selected = select.transform(X)
+        # The transformers learn from one of each galaxy, with its bands or without some.
+        learnt = selected
+        if self._drops_bands():
+            variant = next(self._variants(np.asarray(selected), X))
+            alternate = np.arange(len(variant))[:, np.newaxis] % 2 == 0
+            learnt = self._as_selected(np.where(alternate, selected, variant), X)
+        for name, step in middle:
+            if has_fit_parameter(step, "layout"):
+                step.fit(learnt, y, **{"layout": select.layout_, **params[name]})
+            else:
+                step.fit(learnt, y, **params[name])
+            learnt = _transform(step, learnt, labelled=True)
+        self._fit_last(selected, X, y, params[last])
+
+    def _fit_last(self, selected: Any, X: Any, y: Any, params: dict[str, Any]) -> None:
+        """Fit the last step to what the fitted transformers make of selected galaxies."""
+        regress = self._last
+        values = np.asarray(selected)
+        inputs, brightness, names = self._follow(selected)
+        variants = None
+        if self._drops_bands():
+            n = _n_variants(values)
+            variants = np.empty((n, *np.shape(inputs)), dtype=np.float32)
+            for variant, out in zip(self._variants(values, X), variants, strict=False):
+                out[:] = self._follow(self._as_selected(variant, X))[0]
+        regress.fit(
+            inputs,
+            y,
+            variants=variants,
+            feature_names=None if hasattr(inputs, "columns") else names,
+            row_keys=row_keys(values),
+            offset_map=self._offset_map(inputs, brightness, names),
+            **params,
+        )
+
+    def _follow(self, inputs: Any) -> tuple[Any, np.ndarray | None, list[str] | None]:
+        """Transform selected galaxies; give their brightness as it first was, and all names."""
+        brightness = None
+        names: list[str] | None = list(self.steps[0][1].get_feature_names_out())
+        for _, step in self._real_steps()[1:-1]:
+            inputs = _transform(step, inputs, labelled=True)
+            try:
+                names = list(step.get_feature_names_out(names))
+            except (AttributeError, ValueError):  # a step that does not name its outputs
+                names = None
+            if brightness is None and names is not None and BRIGHTNESS in names:
+                brightness = np.asarray(inputs)[:, names.index(BRIGHTNESS)].copy()
+        return inputs, brightness, names
+
+    def _offset_map(
+        self, inputs: Any, brightness: np.ndarray | None, names: list[str] | None
+    ) -> tuple[float, float] | None:
+        """Find how to get the brightness back, in dex, from what the scaler made of it."""
+        if brightness is None or names is None or BRIGHTNESS not in names:
+            return None
+        scaled = np.asarray(inputs)[:, names.index(BRIGHTNESS)]
+        known = np.isfinite(scaled) & np.isfinite(brightness)
+        x, z = scaled[known], brightness[known]
+        if not len(x) or np.ptp(x) == 0 or np.array_equal(x, z):
+            return None
+        low, high = np.argmin(x), np.argmax(x)
+        slope = float((z[high] - z[low]) / (x[high] - x[low]))
+        intercept = float(z[low] - slope * x[low])
+        if np.abs(slope * x + intercept - z).max() > 1e-4 * np.ptp(z):
+            if not any(_needs(step, BRIGHTNESS) for step in self._last.get_params().values()):
+                return None
+            raise ValueError(
+                f"The networks add {BRIGHTNESS!r}, a luminosity in dex, to what they learn, but a "
+                "step between FluxFeatures and the regressor changes it by more than a shift and "
+                "a factor. Use a linear scaler there, or set the networks' offset_feature=None."
+            )
+        return slope, intercept
+
+    def _drops_bands(self) -> bool:
+        rules = self.steps[0][1].rules_
+        return rules.missing == "allow" and rules.layout.bands is not None
+
+    def _variants(self, selected: np.ndarray, X: Any) -> Iterator[np.ndarray]:
+        """Give the selected galaxies with some bands taken away, again and again."""
+        seed = check_random_state(self._last.random_state).randint(2**31 - 1)
+        rng = np.random.default_rng(seed)
+        for _ in range(_n_variants(selected)):
+            yield self.steps[0][1].drop_bands(selected, rng)
 
     def _as_selected(self, array: np.ndarray, X: Any) -> Any:
         """Give an array the form that the selection was told to give by `set_output`."""
-        return _wrap_data_with_container("transform", array, X, self[0])
-
-    def _drops_bands(self) -> bool:
-        first, last = self.steps[0][1], self.steps[-1][1]
-        return (
-            getattr(first, "missing", None) == "allow"
-            and isinstance(first.bands, BandSet | None)
-            and isinstance(last, StarFormationRegressor)
-            and all(isinstance(step, FluxFeatures | StandardScaler) for _, step in self.steps[1:-1])
-            and len(self.steps) > 2
-        )
+        return wrap_output("transform", array, X, self.steps[0][1])
 
 
-def _own_params(step: str, params: Mapping[str, Any]) -> dict[str, Any]:
-    prefix = f"{step}__"
-    return {
-        name.removeprefix(prefix): value
-        for name, value in params.items()
-        if name.startswith(prefix)
-    }
+def _transform(step: Any, X: Any, *, labelled: bool) -> Any:
+    """Transform X, for labelled galaxies as when the step was fitted."""
+    if labelled and hasattr(step, "transform_labelled"):
+        return step.transform_labelled(X)
+    return step.transform(X)
+
+
+def _needs(step: Any, feature: str) -> bool:
+    return getattr(step, "offset_feature", None) == feature
 
 
 def _n_variants(X: np.ndarray) -> int:
     """Variants to draw of each galaxy: fewer for catalogues that would fill the memory."""
-    return int(np.clip(MOST_VARIANT_VALUES // max(X.size, 1), 2, MOST_VARIANTS))
+    return int(np.clip(MOST_VARIANT_VALUES // max(X.size, 1), FEWEST_VARIANTS, MOST_VARIANTS))
 
 
 def make_star_formation_pipeline(
@@ -261,7 +395,13 @@ def make_star_formation_pipeline(
     targets: Sequence[str] = TARGETS,
     method: str = "mlp",
     joint: bool = False,
-    missing: str = "reject",
+    missing: str | None = None,
+    negative: str | None = None,
+    z_range: tuple[float | None, float | None] | str | None = "recipe",
+    stellar_mass_range: tuple[float | None, float | None] | str | None = "recipe",
+    min_bands: int | None = None,
+    min_snr: float | None = None,
+    upper_limits: float | None = None,
     redshift: str = "spectroscopic",
     calibration_fraction: float | None = 0.2,
     max_train_samples: int | None = None,
@@ -274,20 +414,37 @@ def make_star_formation_pipeline(
     Parameters
     ----------
     recipe : {"sfml", "surana2020"}, default="sfml"
-        "sfml" is ours: flux ratios and errors, and a few small networks a target, trained in
-        seconds. "surana2020" is the method of Surana et al. (2020) to the letter: fluxes and
+        "sfml" is ours, and serves every galaxy: flux ratios and errors, any subset of the bands,
+        negative fluxes, and a few small networks per target, trained in seconds. "surana2020" is
+        the method of Surana et al. (2020) to the letter: the cuts of its section 2.1, fluxes and
         redshift, standardised, and the networks of its Tables 1 and 2.
     bands : BandSet, default=GAMA
         The survey's bands and columns.
     targets : sequence of str, default=TARGETS
-        What to predict, in the order of y's columns.
+        What to predict, in the order of the columns of `predict`.
     method : {"mlp", "random_forest", "svr"}, default="mlp"
         Family of the regressors.
     joint : bool, default=False
         One network for all targets, called "all_targets", instead of one each.
-    missing : {"reject", "allow"}, default="reject"
+    missing : {"reject", "allow"} or None, default=None
         Galaxies with a missing band. If they are allowed, one model learns to serve any subset of
-        the bands, and 3 bands with a signal-to-noise ratio of 3 are enough. Recipe "sfml" only.
+        the bands. None, here and for the other cuts: as the recipe has it; "sfml" allows them,
+        "surana2020" cannot.
+    negative : {"reject", "allow"} or None, default=None
+        Galaxies with a negative flux: "sfml" allows them, "surana2020" rejects them.
+    z_range : (float or None, float or None), "recipe" or None, default="recipe"
+        Redshifts kept: above the first and up to the second. "sfml" has (0, None) and flags
+        redshifts beyond those of training, "surana2020" (0, 0.5). None is no cut.
+    stellar_mass_range : (float or None, float or None), "recipe" or None, default="recipe"
+        Stellar masses to learn from, in dex, both limits included: "sfml" has no limit,
+        "surana2020" (9, None).
+    min_bands : int or None, default=None
+        Bands that must reach `min_snr`: 3 in "sfml" (all, if the survey has fewer), 6 in
+        "surana2020".
+    min_snr : float or None, default=None
+        Ratio of flux to flux error: 3 in both recipes.
+    upper_limits : float or None, default=None
+        How many sigma upper limits are: see `GamaSampleSelector`.
     redshift : {"spectroscopic", "photometric", "none"}, default="spectroscopic"
         "photometric": redshifts have errors (the band set's `redshift_error`), which are inputs.
         "none": there are no redshifts among the inputs; add "redshift" to `targets` to predict
@@ -319,10 +476,10 @@ def make_star_formation_pipeline(
 
     Notes
     -----
-    Cuts are parameters of the step `select`, and the cut in stellar mass is
-    `regress__target_limits`, set only if the stellar mass is among the targets. A target which is
-    not one of `TARGETS` takes the network of the stellar mass in recipe "surana2020". Recipe
-    "sfml" needs flux errors; docs/recipe.md tells what its parts buy.
+    Each cut is stated once: in the step `select`, and that in stellar mass as
+    ``regress__target_limits``. A cut that rejects more than half of the galaxies of a `fit` is a
+    warning. A target which is not one of `TARGETS` takes the network of the stellar mass in recipe
+    "surana2020". Recipe "sfml" needs flux errors; docs/recipe.md tells what its parts buy.
 
     References
     ----------
@@ -348,13 +505,29 @@ def make_star_formation_pipeline(
         )
     targets = tuple(targets)
     ours = recipe == "sfml"
-    if redshift not in CONDITIONS:
-        raise ValueError(f"redshift must be one of {', '.join(CONDITIONS)}; got {redshift!r}.")
-    if not ours and (missing != "reject" or redshift != "spectroscopic"):
+    if redshift not in REDSHIFT_COLUMNS:
+        raise ValueError(
+            f"redshift must be one of {', '.join(REDSHIFT_COLUMNS)}; got {redshift!r}."
+        )
+    if not ours and (missing == "allow" or redshift != "spectroscopic"):
         raise ValueError(
             'recipe="surana2020" needs every band and a redshift: for missing="allow", or another '
             'redshift than "spectroscopic", use recipe="sfml".'
         )
+    given = {
+        "missing": missing,
+        "negative": negative,
+        "min_bands": min_bands,
+        "min_snr": min_snr,
+        **{k: v for k, v in (("z_range", z_range),) if v != "recipe"},
+    }
+    cuts = CUTS[recipe] | {k: v for k, v in given.items() if v is not None or k == "z_range"}
+    masses = (
+        cuts.pop("stellar_mass_range") if stellar_mass_range == "recipe" else stellar_mass_range
+    )
+    cuts.pop("stellar_mass_range", None)
+    if min_bands is None:
+        cuts["min_bands"] = min(cuts["min_bands"], len(bands))
     if REDSHIFT in targets and redshift == "spectroscopic":
         raise ValueError(
             'The redshift is an input: to predict it, set redshift="none" or "photometric".'
@@ -364,18 +537,18 @@ def make_star_formation_pipeline(
         [(name, make_estimator(method, name, recipe)) for name in names],
         targets=targets if joint else None,
         joint=joint,
-        target_limits={"stellar_mass": (9.0, None)} if "stellar_mass" in targets else None,
+        target_limits={"stellar_mass": masses} if masses and "stellar_mass" in targets else None,
         max_train_samples=max_train_samples,
         calibration_fraction=calibration_fraction,
-        conditions=CONDITIONS[redshift] if ours else (-1,),
         n_jobs=n_jobs,
         random_state=random_state,
         verbose=verbose,
     )
     select = GamaSampleSelector(
         bands,
-        missing=missing,
-        min_bands=3 if missing == "allow" else 6,
+        **cuts,
+        stellar_mass_range=None,  # the regressor's target_limits are the same cut
+        upper_limits=upper_limits,
         keep_errors=ours,
         redshift=redshift,
         targets=targets,
@@ -383,9 +556,8 @@ def make_star_formation_pipeline(
     return StarFormationPipeline(
         [
             ("select", select),
-            ("features", FluxFeatures(bands, redshift=redshift) if ours else "passthrough"),
-            # The last feature is a luminosity in dex, which the networks add to their output.
-            ("scale", StandardScaler(keep=(-1,)) if ours else StandardScaler()),
+            ("features", FluxFeatures() if ours else "passthrough"),
+            ("scale", StandardScaler()),
             ("regress", regressor),
         ]
     )

@@ -8,6 +8,7 @@ from sklearn.base import clone
 from sklearn.multioutput import MultiOutputRegressor
 from sklearn.utils import get_tags
 
+from sfml.features.flux_features import BRIGHTNESS
 from sfml.neural import KerasMLPRegressor
 from sfml.uncertainty import LEVELS
 
@@ -19,6 +20,26 @@ FAMILIES = ("mlp", "random_forest", "svr")
 
 ALL_TARGETS = "all_targets"
 """Name of the regressor which learns all targets at once."""
+
+CUTS: dict[str, dict[str, Any]] = {
+    "surana2020": {
+        "z_range": (0, 0.5),
+        "stellar_mass_range": (9, None),
+        "missing": "reject",
+        "negative": "reject",
+        "min_bands": 6,
+        "min_snr": 3,
+    },
+    "sfml": {
+        "z_range": (0, None),
+        "stellar_mass_range": None,
+        "missing": "allow",
+        "negative": "allow",
+        "min_bands": 3,
+        "min_snr": 3,
+    },
+}
+"""The cuts of each recipe: those of section 2.1 of Surana et al. (2020), and next to none."""
 
 SURANA2020_NETWORKS: dict[str, dict[str, Any]] = {
     "stellar_mass": {"hidden_layer_sizes": (44, 66, 66), "epochs": 5000, "patience": 300},
@@ -43,11 +64,12 @@ SURANA2020_TRAINING: dict[str, Any] = {
 """Table 2 of Surana et al. (2020), with the split and the activation of its section 2.3."""
 
 SFML_NETWORKS: dict[str, dict[str, Any]] = {
-    "stellar_mass": {"offset_feature": -1},
-    "sfr": {"offset_feature": -1, "weight_decay": 0.03},
-    "dust_luminosity": {"offset_feature": -1},
+    "stellar_mass": {"offset_feature": BRIGHTNESS},
+    "sfr": {"offset_feature": BRIGHTNESS, "weight_decay": 0.03},
+    "dust_luminosity": {"offset_feature": BRIGHTNESS},
 }
-"""Where the targets of recipe "sfml" differ: docs/recipe.md says what each setting buys."""
+"""Where the targets of recipe "sfml" differ: docs/recipe.md says what each setting buys. All three
+grow with a galaxy's brightness, to which the networks learn the ratio."""
 
 SFML_TRAINING: dict[str, Any] = {
     "hidden_layer_sizes": (64, 64, 64),
@@ -76,7 +98,7 @@ def make_estimator(method: str, target: str, recipe: str = "surana2020") -> Any:
     ----------
     method : {"mlp", "random_forest", "svr"}
         "mlp" is the recipe's network for this target. The paper gives no settings for the other
-        two methods: the forest is scikit-learn's own with at least 2 galaxies a leaf, the SVR has
+        two methods: the forest is scikit-learn's own with at least 2 galaxies per leaf, the SVR has
         C=10 and a tube of 0.02 dex.
     target : str
         Name of the target, or `ALL_TARGETS`. With recipe "surana2020", a target which the paper
@@ -110,21 +132,21 @@ def make_estimator(method: str, target: str, recipe: str = "surana2020") -> Any:
 
 
 def _network(target: str, recipe: str) -> dict[str, Any]:
-    like = "dust_luminosity" if target == ALL_TARGETS else target
+    known = "dust_luminosity" if target == ALL_TARGETS else target
     if recipe == "sfml":
-        # The last feature is a brightness: other targets are not taken to grow with it.
-        return SFML_TRAINING | SFML_NETWORKS.get(like, {"ignored_features": (-1,)})
-    network = SURANA2020_NETWORKS.get(like, SURANA2020_NETWORKS["stellar_mass"])
+        # Other targets are not taken to grow with the brightness.
+        return SFML_TRAINING | SFML_NETWORKS.get(known, {"ignored_features": (BRIGHTNESS,)})
+    network = SURANA2020_NETWORKS.get(known, SURANA2020_NETWORKS["stellar_mass"])
     return SURANA2020_TRAINING | network
 
 
-def width_regressor(like: Any) -> Any:
+def width_regressor(regressor: Any) -> Any:
     """Make the regressor of the widths of the SPS code's posterior.
 
     Parameters
     ----------
-    like : estimator
-        A regressor of a target: that of the widths is of its family. Widths do not grow with a
+    regressor : estimator
+        That of a target: the one of the widths is of its family. Widths do not grow with a
         galaxy's brightness, and need neither quantiles nor many networks.
 
     Returns
@@ -132,16 +154,17 @@ def width_regressor(like: Any) -> Any:
     estimator
         A new regressor of several outputs, not fitted and without a seed.
     """
-    if isinstance(like, KerasMLPRegressor):
-        ignored = () if like.offset_feature is None else (like.offset_feature,)
-        return clone(like).set_params(
+    new = clone(regressor)
+    if isinstance(new, KerasMLPRegressor):
+        offset = () if new.offset_feature is None else (new.offset_feature,)
+        return new.set_params(
             offset_feature=None,
-            ignored_features=(*like.ignored_features, *ignored),
+            ignored_features=(*new.ignored_features, *offset),
             quantiles=None,
-            n_networks=min(2, like.n_networks),
+            n_networks=min(2, new.n_networks),
+            warm_start=False,
             random_state=None,
         )
-    own = clone(like)
-    if "random_state" in own.get_params():
-        own.set_params(random_state=None)
-    return own if get_tags(own).target_tags.multi_output else MultiOutputRegressor(own)
+    if "random_state" in new.get_params():
+        new.set_params(random_state=None)
+    return new if get_tags(new).target_tags.multi_output else MultiOutputRegressor(new)

@@ -1,10 +1,11 @@
-"""The star-formation properties that are predicted: names, units, and how a y is read."""
+"""The star-formation properties that are predicted: names, units, ranges, and how a y is read."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from numbers import Real
-from typing import Any
+from typing import Any, NamedTuple
 
 import narwhals as nw
 import numpy as np
@@ -24,25 +25,168 @@ GAMA_TARGET_COLUMNS = {
 """The column of GAMA's MagPhys table which holds each target, already in dex."""
 
 REDSHIFT = "redshift"
-"""Name of the redshift where it is a target: the only one that is not in dex."""
+"""Name of the redshift where it is a target: not in dex."""
 
-# No galaxy comes near 1e30 Msun, Msun/yr or Lsun, nor below 1e-30 of them.
-LARGEST_DEX = 30.0
+
+class Target(NamedTuple):
+    """What is known of a target: its unit, and the range beyond which a label is a mistake.
+
+    Parameters
+    ----------
+    name : str
+        Name, as in y's columns.
+    unit : str
+        Unit; "dex (Msun)" is the decimal logarithm of a mass in Msun.
+    low, high : float
+        Labels outside are refused by `fit`.
+    """
+
+    name: str
+    unit: str
+    low: float
+    high: float
+
+
+_REGISTRY = {
+    target.name: target
+    for target in (
+        Target("stellar_mass", "dex (Msun)", 2, 14),
+        Target("sfr", "dex (Msun/yr)", -12, 5),
+        Target("ssfr", "dex (1/yr)", -25, -5),
+        Target("dust_luminosity", "dex (Lsun)", 0, 16),
+        Target("dust_mass", "dex (Msun)", 0, 12),
+        Target("A_V", "mag", -0.1, 30),
+        Target("metallicity", "solar", 0, 20),
+        Target("mass_weighted_age", "Gyr", 0, 20),
+        Target(REDSHIFT, "", -0.01, 30),
+    )
+}
+# What stands for "no label" in catalogues; some are in the range of a target in dex.
+_CODES = (-9.0, -99.0, -999.0, -9999.0, 99.0, 999.0, 9999.0)
+_RESERVED = ("flag", "reasons")
+_CANONICAL = {column: target for target, column in GAMA_TARGET_COLUMNS.items()}
+
+
+def declare_target(name: str, *, unit: str, low: float, high: float) -> Target:
+    """Declare a target of one's own, so that its labels are checked and its plots have a unit.
+
+    Parameters
+    ----------
+    name : str
+        Name, as in y's columns.
+    unit : str
+        Unit, such as "dex (Msun)".
+    low, high : float
+        Labels outside are refused by `fit`.
+
+    Returns
+    -------
+    Target
+
+    Raises
+    ------
+    ValueError
+        If the name cannot be one of a target, or the range is empty.
+
+    Examples
+    --------
+    >>> from sfml.targets import declare_target
+    >>> declare_target("gas_mass", unit="dex (Msun)", low=4, high=13).unit
+    'dex (Msun)'
+    """
+    check_target_names([name])
+    check_limits(f"the range of {name!r}", (low, high))
+    _REGISTRY[name] = Target(name, unit, low, high)
+    return _REGISTRY[name]
+
+
+def known_target(name: str) -> Target | None:
+    """Look a target up: one of sfml's, or one that `declare_target` was told of.
+
+    Parameters
+    ----------
+    name : str
+        Name of a target, or GAMA's name of its column.
+
+    Returns
+    -------
+    Target or None
+    """
+    return _REGISTRY.get(canonical_name(name))
+
+
+def canonical_name(column: str) -> str:
+    """Give the name of the target that a column holds: GAMA's names are translated.
+
+    Parameters
+    ----------
+    column : str
+
+    Returns
+    -------
+    str
+    """
+    return _CANONICAL.get(column, column)
+
+
+def check_target_names(names: Sequence[str]) -> None:
+    """Refuse names that would hide another column of `predict_table`.
+
+    Parameters
+    ----------
+    names : sequence of str
+
+    Raises
+    ------
+    ValueError
+        If a name is "flag" or "reasons", repeats, or is that of another target's percentile.
+    """
+    taken = {f"{name}_{end}" for name in names for end in ("p16", "p84")}
+    wrong = [n for n in names if n in _RESERVED or n in taken or "__" in n or not n]
+    if wrong or len(set(names)) < len(names):
+        raise ValueError(
+            f"Targets must have names of their own; got {', '.join(map(repr, names))}. 'flag' and "
+            "'reasons' are columns of predict_table, <target>_p16 and <target>_p84 a target's "
+            "percentiles, and '__' parts the names of parameters: rename the targets."
+        )
+
+
+def implausible(values: np.ndarray, name: str) -> np.ndarray:
+    """Say which labels cannot be right: codes, and values outside of the target's range.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_galaxies,)
+        Labels, NaN where there is none.
+    name : str
+        Name of the target; one that nobody declared may have any value but a code.
+
+    Returns
+    -------
+    ndarray of bool, shape (n_galaxies,)
+    """
+    target = known_target(name)
+    if target is None:
+        return np.isin(values, _CODES[1:4])
+    with np.errstate(invalid="ignore"):
+        return np.isin(values, _CODES) | (values < target.low) | (values > target.high)
 
 
 def read_targets(
     y: Any, targets: Sequence[str] | None = None
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Read y as an array with one column a target.
+    """Read y as an array with one column per target.
 
     Parameters
     ----------
     y : array-like or table of shape (n_galaxies,) or (n_galaxies, n_targets)
-        Values in dex; NaN where a galaxy has no label. A table's columns of percentiles, which
+        Labels, in dex for those of `TARGETS`; NaN where a galaxy has none. Columns that have names
+        are found by them, in whatever order they stand. A table's columns of percentiles, which
         `read_posterior` reads, are left alone.
     targets : sequence of str or None, default=None
-        The targets wanted, in order. None: as y names them; three columns without names are
-        `TARGETS`, other numbers of them "target_0", "target_1", ...
+        The targets wanted, in order. None: as y names them, but the three of `TARGETS` always in
+        that order; three columns without names are `TARGETS`, other numbers of them "target_0",
+        "target_1", ...
 
     Returns
     -------
@@ -52,8 +196,8 @@ def read_targets(
     Raises
     ------
     ValueError
-        If y has another number of columns, names a target in another's place, holds infinity or
-        text, or if a target of `TARGETS` is not in dex.
+        If y has other columns, or holds infinity, text, a code for a missing label, or a value
+        beyond the target's range.
     """
     if y is None:
         raise ValueError("This method requires y to be passed, but the target y is None.")
@@ -62,7 +206,7 @@ def read_targets(
     if columns is not None:
         columns = without_percentiles(columns)
     values = np.asarray(table) if columns is None else tables.extract(table, columns)
-    known = None if columns is None else [_CANONICAL.get(name, name) for name in columns]
+    known = None if columns is None else [canonical_name(name) for name in columns]
     names = tuple(targets) if targets is not None else _default_names(known, values.shape[1])
     if values.shape[1] != len(names):
         received = "" if columns is None else f": {', '.join(columns)}"
@@ -73,13 +217,9 @@ def read_targets(
     if known is not None:
         values = values[:, _order(known, names)]
     values = check_array(
-        values,
-        dtype=np.float64,
-        ensure_all_finite="allow-nan",
-        ensure_min_samples=0,
-        input_name="y",
+        values, dtype=np.float64, ensure_all_finite=False, ensure_min_samples=0, input_name="y"
     )
-    _check_dex(values, names)
+    _check_labels(values, names)
     return values, names
 
 
@@ -108,16 +248,11 @@ def read_one_target(y: Any, target: str, targets: Sequence[str] = TARGETS) -> np
             return None
         values = values[:, [list(targets).index(target)]]
     else:
-        columns = [name for name in columns if _CANONICAL.get(name, name) == target][:1]
+        columns = [name for name in columns if canonical_name(name) == target][:1]
         if not columns:
             return None
         values = tables.extract(table, columns)
     return read_targets(values, [target])[0].ravel()
-
-
-_CANONICAL = {column: target for target, column in GAMA_TARGET_COLUMNS.items()}
-PERCENTILE_COLUMN = "{target}_p{percentile}"
-"""How columns with a target's 16th and 84th percentiles are called, if not as GAMA calls them."""
 
 
 def read_posterior(y: Any, targets: Sequence[str]) -> np.ndarray | None:
@@ -127,26 +262,25 @@ def read_posterior(y: Any, targets: Sequence[str]) -> np.ndarray | None:
     ----------
     y : array-like or table
         With columns such as ``stellar_mass_p16`` and ``stellar_mass_p84``, or as GAMA calls them,
-        ``mass_stellar_percentile16`` and ``mass_stellar_percentile84``, in dex.
+        ``mass_stellar_percentile16`` and ``mass_stellar_percentile84``, in the target's unit.
     targets : sequence of str
         The targets.
 
     Returns
     -------
     ndarray of shape (n_galaxies, n_targets, 2), or None
-        From the 16th percentile to the median and from there to the 84th, in dex; NaN for
-        targets without percentiles. None if none has them.
+        From the 16th percentile to the median and from there to the 84th; NaN for targets
+        without percentiles. None if none has them.
 
     Raises
     ------
     ValueError
         If a target has one percentile without the other, or percentiles that are out of order or
-        not in dex.
+        beyond the target's range.
     """
     table = as_table(y)
     columns = tables.column_names(table) or []
-    percentiles = _percentiles_of(columns)
-    named = {place: name for name, place in percentiles.items()}
+    named = {place: name for name, place in _percentiles_of(columns).items()}
     if not any((target, "16") in named or (target, "84") in named for target in targets):
         return None
     values, _ = read_targets(y, targets)
@@ -161,7 +295,7 @@ def read_posterior(y: Any, targets: Sequence[str]) -> np.ndarray | None:
                 f"{next(filter(None, names))!r} alone."
             )
         ends = tables.extract(table, [name for name in names if name])
-        _check_dex(ends, [target, target])
+        _check_labels(ends, [target, target])
         low, high = ends.T
         wrong = (low > values[:, k] + 1e-6) | (high < values[:, k] - 1e-6)
         if wrong.any():
@@ -262,7 +396,9 @@ def as_table(y: Any) -> Any:
     frame = nw.from_native(y, allow_series=True, eager_only=True, pass_through=True)
     if isinstance(frame, nw.Series):
         return frame.to_frame().to_native() if frame.name else frame.to_numpy().reshape(-1, 1)
-    if isinstance(frame, nw.DataFrame) or np.asarray(y).dtype.names is not None:
+    if isinstance(frame, nw.DataFrame) or isinstance(y, dict):
+        return y
+    if np.asarray(y).dtype.names is not None:
         return y
     values = np.asarray(y)
     return values.reshape(-1, 1) if values.ndim == 1 else values
@@ -282,42 +418,58 @@ def is_one_column(y: Any) -> bool:
     frame = nw.from_native(y, allow_series=True, eager_only=True, pass_through=True)
     if isinstance(frame, nw.Series | nw.DataFrame):
         return isinstance(frame, nw.Series)
+    if isinstance(y, dict):
+        return False
     values = np.asarray(y)
     return values.ndim == 1 and values.dtype.names is None
 
 
 def _default_names(known: list[str] | None, n_columns: int) -> tuple[str, ...]:
     if known is not None:
-        return tuple(known)
+        return TARGETS if sorted(known) == sorted(TARGETS) else tuple(known)
     if n_columns == len(TARGETS):
         return TARGETS
     return tuple(f"target_{i}" for i in range(n_columns))
 
 
 def _order(known: list[str], names: tuple[str, ...]) -> list[int]:
-    """Column of each target: by name where one is known, by position otherwise."""
-    order = []
-    for place, name in enumerate(names):
-        column = known.index(name) if name in known else place
-        meant = known[column]
-        if meant != name and (meant in names or meant in TARGETS):
-            raise ValueError(
-                f"y has no column for {name!r}: column {column} is named as {meant!r}. Name its "
-                f"columns, or order them, as the targets: {', '.join(names)}."
-            )
-        order.append(column)
-    return order
+    """Column of each target, by name; by position only if no column has a target's name."""
+    if set(names) <= set(known):
+        return [known.index(name) for name in names]
+    meant = [name for name in known if name in names or name in TARGETS]
+    if meant:
+        absent = [name for name in names if name not in known]
+        raise ValueError(
+            f"y has no column for {', '.join(absent)}: its columns are {', '.join(known)}. Name "
+            f"them as the targets, in whatever order: {', '.join(names)}."
+        )
+    if len(names) > 1:
+        warnings.warn(
+            f"y's columns {', '.join(known)} are none of the targets' names: they are taken to be "
+            f"{', '.join(names)}, in this order. Rename them to be sure.",
+            UserWarning,
+            stacklevel=4,
+        )
+    return list(range(len(names)))
 
 
-def _check_dex(values: np.ndarray, names: Sequence[str]) -> None:
+def _check_labels(values: np.ndarray, names: Sequence[str]) -> None:
     for name, column in zip(names, values.T, strict=True):
-        if name not in TARGETS:
-            continue
-        wrong = column[np.abs(column) > LARGEST_DEX]  # NaN compares false
-        if len(wrong):
+        n_infinite = int(np.isinf(column).sum())
+        if n_infinite:
             raise ValueError(
-                f"{name} must be in dex (log10 of Msun, Msun/yr or Lsun), with NaN for a missing "
-                f"label; got {wrong[0]:g} in {len(wrong)} of {len(column)} rows. Linear values "
-                "need np.log10. GAMA's percentile columns are in dex already, its best_fit "
-                "columns are linear; a code such as -999 must become NaN."
+                f"y holds {n_infinite} infinite values in {name!r}, such as the log10 of zero, "
+                f"first in row {int(np.isinf(column).argmax())}. Write NaN for galaxies that have "
+                "no such label, or a floor, such as np.log10(np.maximum(sfr, 1e-4))."
+            )
+        wrong = implausible(column, name)
+        if wrong.any():
+            target = known_target(name)
+            expected = f"{target.unit}, from {target.low:g} to {target.high:g}" if target else "any"
+            raise ValueError(
+                f"{name} must be in {expected}, with NaN for a missing label; got "
+                f"{column[wrong][0]:g} in {int(wrong.sum())} of {len(column)} rows, first in row "
+                f"{int(wrong.argmax())}. Linear values need np.log10 (GAMA's percentile columns are "
+                "in dex already, its best_fit columns are linear); a code such as -9 or -999 must "
+                "become NaN."
             )

@@ -23,12 +23,12 @@ def luminosity_distance(redshift: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     redshift : ndarray of shape (n,)
-        Between 0 and about 10.
+        Not negative, up to 1000.
 
     Returns
     -------
     ndarray of shape (n,)
-        In Mpc.
+        In Mpc, to 1e-6 of a universe without radiation.
     """
     redshift = np.asarray(redshift, dtype=float)
     return (1.0 + redshift) * _comoving_distance(redshift)
@@ -40,19 +40,19 @@ def log_distance_factor(log_redshift: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     log_redshift : ndarray of shape (n,)
-        Decimal logarithm of redshifts between 1e-5 and 10. NaN gives NaN.
+        Decimal logarithm of redshifts between 1e-5 and 1000. NaN gives NaN, and so do others.
 
     Returns
     -------
     ndarray of shape (n,)
         In dex, for distances in Mpc; interpolated, to 1e-6 dex.
     """
-    return np.interp(log_redshift, *_distance_table())
+    return np.interp(log_redshift, *_distance_table(), left=np.nan, right=np.nan)
 
 
 @lru_cache(maxsize=1)
 def _distance_table() -> tuple[np.ndarray, np.ndarray]:
-    log_redshift = np.linspace(-5, 1, 4001)
+    log_redshift = np.linspace(-5, 3, 8001)
     return log_redshift, 2 * np.log10(luminosity_distance(10**log_redshift))
 
 
@@ -62,7 +62,7 @@ def comoving_volume_element(redshift: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     redshift : ndarray of shape (n,)
-        Between 0 and about 10.
+        Not negative, up to 1000.
 
     Returns
     -------
@@ -92,8 +92,10 @@ def age(redshift: np.ndarray) -> np.ndarray:
 
 
 def _comoving_distance(redshift: np.ndarray) -> np.ndarray:
-    at = 0.5 * redshift[..., None] * (_NODES + 1.0)
-    integral = 0.5 * redshift * (_WEIGHTS / _expansion(at)).sum(axis=-1)
+    # In ln(1 + z), in which the integrand is smooth to the highest redshifts.
+    end = np.log1p(redshift)
+    stretch = np.exp(0.5 * end[..., None] * (_NODES + 1.0))
+    integral = 0.5 * end * (_WEIGHTS * stretch / _expansion(stretch - 1.0)).sum(axis=-1)
     return _LIGHT_SPEED / _HUBBLE * integral
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,21 +12,22 @@ from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
 
 from sfml.bands import GAMA, BandSet
+from sfml.base import fit_method
+from sfml.compat import StrOptions
 from sfml.features.cosmology import log_distance_factor
 from sfml.features.redshift_grid import RedshiftGrid, find_redshift_grid
-from sfml.features.reference import learn_reference
-from sfml.flags import Flag, raised
-from sfml.photometry.photometry import N_REDSHIFT, Photometry, mean_log_snr
+from sfml.features.reference import ReferenceFlux, learn_reference
+from sfml.flags import Flag, flag_where
+from sfml.photometry import REDSHIFT_COLUMNS, Layout, Photometry, mean_log_snr
 from sfml.targets import read_targets
-
-_CHOICES = {
-    "missing": ("auto", "flag", "nan"),
-    "redshift": ("spectroscopic", "photometric", "none"),
-}
 
 _LEAST_REDSHIFT_ERROR = 1e-5
 # The quantile of the training rows' signal-to-noise ratios below which galaxies are flagged.
 _LOWEST_SNR = 1e-3
+
+BRIGHTNESS = "log_brightness"
+"""Name of the last feature: the logarithm of the reference luminosity, in arbitrary units, or that
+of the reference flux if there is no redshift."""
 
 
 class FluxFeatures(TransformerMixin, BaseEstimator):
@@ -44,34 +46,43 @@ class FluxFeatures(TransformerMixin, BaseEstimator):
     Parameters
     ----------
     bands : BandSet, "positional" or None, default=None
-        The bands of the inputs; None is `GAMA`. With "positional", the last column is the
-        redshift, all others are fluxes without errors, and all serve as reference.
-    errors : bool, default=True
-        Whether the inputs have flux errors, between the fluxes and the redshift.
+        The bands of the inputs. None: those of the layout that `fit` is given, as by
+        `StarFormationPipeline`, else `GAMA`. With "positional", the last column is the redshift,
+        all others are fluxes without errors, and all serve as reference.
+    errors : bool or None, default=None
+        Whether the inputs have flux errors, between the fluxes and the redshift. None: as the
+        layout says; without one, as the number of columns does.
     missing : {"auto", "flag", "nan"}, default="auto"
-        What is said of galaxies that miss some bands. "flag" adds an output a band, 1 where it was
-        observed and 0 where not, and reads the reference flux off whatever bands there are; "nan"
-        leaves it at NaN for the band's outputs; "auto" flags if `fit` sees such galaxies.
-    redshift : {"spectroscopic", "photometric", "none"}, default="spectroscopic"
+        What is said of galaxies that miss some bands. "flag" adds one output per band, 1 where it
+        was observed and 0 where not, and reads the reference flux off whatever bands there are;
+        "nan" leaves the band's outputs NaN; "auto" flags if `fit` is given such galaxies.
+    redshift : {"spectroscopic", "photometric", "none"} or None, default=None
         "photometric": the inputs end with the redshift and its error, which is an output too.
-        "none": they have no redshift, and the last output is the reference flux.
+        "none": they have no redshift, and the last output is the reference flux. None: as the
+        layout says, or as the number of columns does.
     reference_range : (float, float), default=(0.85, 2.5)
         Effective wavelengths, in micron, of the bands that make the reference flux. All bands
         do if none lies between.
-    redshift_grid : "auto", (float, float) or None, default="auto"
-        Step and offset of the grid of redshifts at which the labels were fitted, with points at
-        ``(i + offset) * step``: the luminosity is then taken at the nearest of them. "auto"
-        looks for a grid in the labels given to `fit`; None takes each galaxy's own redshift.
+    redshift_grid : {"auto", "follow"}, (float, float) or None, default="auto"
+        What to do if the labels look as if made at rounded redshifts. "auto" looks for a grid of
+        redshifts in the labels given to `fit` and warns if there is one: `fit_transform` takes
+        luminosities at its nearest point, so that a network learns past the rounding, and
+        `transform` takes them at each galaxy's redshift, where the rounding would be an error.
+        "follow" takes them at the grid in `transform` too, to reproduce such labels. A pair is the
+        step and the offset of a grid known beforehand, with points at ``(i + offset) * step``.
+        None ignores grids.
 
     Attributes
     ----------
     softening_ : ndarray of shape (n_bands,), or None
         Without errors, each band's softening: a tenth of the median positive flux ratio of the
         galaxies in `fit`.
+    layout_ : Layout
+        What the inputs are.
     redshift_grid_ : (float, float), or None
-        Step and offset of the grid in use.
+        Step and offset of the labels' grid.
     flags_missing_ : bool
-        Whether there is an output a band that says if it was observed.
+        Whether there is one output per band that says if it was observed.
     redshift_range_, fewest_bands_, least_log_snr_ : (float, float), int, float
         What `flag` compares with: the range of redshifts, the smallest number of bands, and the
         mean logarithm of the signal-to-noise ratios that all but 1 in 1000 galaxies exceed.
@@ -82,8 +93,10 @@ class FluxFeatures(TransformerMixin, BaseEstimator):
 
     Notes
     -----
-    The outputs of a missing band are NaN, and all outputs are for galaxies that were blanked, or
-    at no positive redshift. Where missing bands are flagged, the reference flux is that of a
+    The outputs of a missing band are NaN, and so are all outputs of galaxies that were blanked, or
+    at no positive redshift. MAGPHYS's and CIGALE's luminosities belong to the distance of the
+    galaxy's redshift; labels that show a grid were made otherwise (older versions, rounded inputs),
+    and are off by up to 0.5 dex at z = 0.02 for a step of 0.02. Where missing bands are flagged, the reference flux is that of a
     typical galaxy of `fit` scaled to the bands observed, each weighted by how closely it tells the
     near infrared; else reference bands that are NaN are left out of the mean. A reference band
     fainter than its error counts as its error.
@@ -103,16 +116,25 @@ class FluxFeatures(TransformerMixin, BaseEstimator):
     >>> np.allclose(out[0, :4], out[1, :4])  # same colours, same relative errors
     True
     >>> features.get_feature_names_out()[-1], round(10 ** (out[1, -1] - out[0, -1]), 3)
-    ('log_reference_luminosity', np.float64(4.0))
+    ('log_brightness', np.float64(4.0))
     """
+
+    _parameter_constraints: dict[str, list[Any]] = {
+        "bands": [BandSet, StrOptions({"positional"}), None],
+        "errors": ["boolean", None],
+        "missing": [StrOptions({"auto", "flag", "nan"})],
+        "redshift": [StrOptions(set(REDSHIFT_COLUMNS)), None],
+        "reference_range": [tuple, list],
+        "redshift_grid": [StrOptions({"auto", "follow"}), tuple, list, None],
+    }
 
     def __init__(
         self,
         bands: BandSet | str | None = None,
         *,
-        errors: bool = True,
+        errors: bool | None = None,
         missing: str = "auto",
-        redshift: str = "spectroscopic",
+        redshift: str | None = None,
         reference_range: tuple[float, float] = (0.85, 2.5),
         redshift_grid: str | tuple[float, float] | None = "auto",
     ) -> None:
@@ -123,7 +145,8 @@ class FluxFeatures(TransformerMixin, BaseEstimator):
         self.reference_range = reference_range
         self.redshift_grid = redshift_grid
 
-    def fit(self, X: Any, y: Any = None) -> FluxFeatures:
+    @fit_method
+    def fit(self, X: Any, y: Any = None, *, layout: Layout | None = None) -> FluxFeatures:
         """Learn the redshift grid of the labels, and without errors each band's softening.
 
         Parameters
@@ -133,6 +156,9 @@ class FluxFeatures(TransformerMixin, BaseEstimator):
             ``keep_errors=True`` for the errors). Missing values are NaN.
         y : array-like of shape (n_galaxies,) or (n_galaxies, n_targets), default=None
             Targets in dex, to find the redshift grid; without them, none is looked for.
+        layout : Layout, default=None
+            What the columns of X are, as the selection's ``layout_`` says. A parameter that says
+            otherwise is an error.
 
         Returns
         -------
@@ -141,26 +167,52 @@ class FluxFeatures(TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If a parameter is none of the above, or if X has another number of columns than
+            If a parameter is none of the above, if X has another number of columns than
             the bands ask for, or holds infinity.
+
+        Warns
+        -----
+        UserWarning
+            If the labels show a grid of redshifts, unless it was announced.
         """
-        self._check_params()
         X = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan")
-        photometry = self._split(X)
+        self.layout_ = self._find_layout(X.shape[1], layout)
+        photometry = self.layout_.split(X)
         self.flags_missing_ = self._decide_flags(photometry.flux)
-        self._reference = learn_reference(
+        self.reference_: ReferenceFlux = learn_reference(
             photometry.flux,
             photometry.error,
             self._reference_bands(photometry.flux.shape[1]),
             any_bands=self.flags_missing_,
         )
         self.softening_ = self.redshift_grid_ = None
+        self.follows_grid_ = self.redshift_grid == "follow"
         if photometry.error is None:
-            reference = np.exp(self._reference.log(photometry.flux, None))
+            reference = np.exp(self.reference_.log(photometry.flux, None))
             self.softening_ = 0.1 * _positive_medians(photometry.flux / reference[:, np.newaxis])
         self.redshift_grid_ = self._find_grid(X, photometry, y)
         self._learn_limits(photometry)
         return self
+
+    def fit_transform(self, X: Any, y: Any = None, **fit_params: Any) -> np.ndarray:
+        """Fit, and compute the features to learn the labels from.
+
+        They differ from those of `transform` where the labels show a grid of redshifts.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_galaxies, n_inputs)
+            As for `fit`.
+        y : array-like of shape (n_galaxies,) or (n_galaxies, n_targets), default=None
+            As for `fit`.
+        **fit_params : dict
+            As for `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_galaxies, n_outputs)
+        """
+        return self.fit(X, y, **fit_params).transform_labelled(X)
 
     def transform(self, X: Any) -> np.ndarray:
         """Compute the features.
@@ -173,29 +225,35 @@ class FluxFeatures(TransformerMixin, BaseEstimator):
         Returns
         -------
         ndarray of shape (n_galaxies, n_outputs)
-            As `get_feature_names_out` names them: an asinh magnitude (natural logarithm) a band; if
-            there are errors, a relative error in dex a band; if missing bands are flagged, 1 a
-            band observed and 0 a band missing; with a redshift grid what it adds to the logarithm
-            of a luminosity; the relative error of a photometric redshift in dex; the mean logarithm
-            of the bands' signal-to-noise ratios, in dex; the redshift and its logarithm; the
-            logarithm of the reference flux; and that of the reference luminosity, in arbitrary
-            units.
+            As `get_feature_names_out` names them: one asinh magnitude (natural logarithm) per
+            band; if there are errors, one relative error in dex per band; if missing bands are
+            flagged, 1 for each band observed and 0 for each band missing; with a redshift grid what
+            it adds to the logarithm of a luminosity; the relative error of a photometric redshift
+            in dex; the mean logarithm of the bands' signal-to-noise ratios, in dex; the redshift
+            and its logarithm; the logarithm of the reference flux; and that of the reference
+            luminosity, in arbitrary units.
 
         Raises
         ------
         ValueError
             If X has not the columns of `fit`, or holds infinity.
         """
-        check_is_fitted(self)
-        X = validate_data(
-            self,
-            X,
-            reset=False,
-            dtype=np.float64,
-            ensure_all_finite="allow-nan",
-            ensure_min_samples=0,
-        )
-        return self.compute(self._split(X))
+        return self.compute(self._split(X), at_grid=self.follows_grid_)
+
+    def transform_labelled(self, X: Any) -> np.ndarray:
+        """Compute the features at the redshifts for which the labels were made.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_galaxies, n_inputs)
+            As for `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_galaxies, n_outputs)
+            As `transform` gives them, but at the nearest points of the grid, if there is one.
+        """
+        return self.compute(self._split(X), at_grid=True)
 
     def flag(self, X: Any) -> np.ndarray:
         """Flag galaxies beyond those of `fit` in redshift, bands or signal-to-noise ratio.
@@ -210,17 +268,18 @@ class FluxFeatures(TransformerMixin, BaseEstimator):
         ndarray of int, shape (n_galaxies,)
             Sums of `sfml.flags.Flag`.
         """
-        check_is_fitted(self)
-        photometry = self._split(np.asarray(X, dtype=np.float64))
+        photometry = self._split(X)
         low, high = self.redshift_range_
         n_bands, log_snr = _depth(photometry)
-        flag = raised(Flag.FEW_BANDS, (n_bands > 0) & (n_bands < self.fewest_bands_))
+        flag = flag_where(Flag.FEW_BANDS, (n_bands > 0) & (n_bands < self.fewest_bands_))
         if photometry.redshift is not None:
             redshift = photometry.redshift
-            flag |= raised(Flag.REDSHIFT, (redshift < low) | (redshift > high))
-        return flag | raised(Flag.LOW_SNR, log_snr < self.least_log_snr_)
+            beyond = (redshift < low) | (redshift > high) | ~(redshift > 0)
+            flag |= flag_where(Flag.REDSHIFT, (n_bands > 0) & beyond)
+        return flag | flag_where(Flag.LOW_SNR, log_snr < self.least_log_snr_)
 
-    def compute(self, photometry: Photometry) -> np.ndarray:
+    @np.errstate(all="ignore")
+    def compute(self, photometry: Photometry, *, at_grid: bool = False) -> np.ndarray:
         """Compute the features of photometry that was checked.
 
         Fluxes may be complex: the imaginary part of the features is then, to the last digit, their
@@ -230,32 +289,35 @@ class FluxFeatures(TransformerMixin, BaseEstimator):
         ----------
         photometry : Photometry
             Fluxes, errors, and redshifts with their errors, of n galaxies.
+        at_grid : bool, default=False
+            Whether luminosities are those at the nearest point of the redshift grid.
 
         Returns
         -------
         ndarray of shape (n_galaxies, n_outputs)
         """
         flux, error, redshift, redshift_error = photometry
-        reference = self._reference.log(flux, error)
-        parts = [self._band_features(photometry, reference)]
-        if self.flags_missing_:
-            parts.append(~np.isnan(flux))
+        reference = self.reference_.log(flux, error)
         log_reference = reference / np.log(10)
         brightness = log_reference
-        late = []
+        observed = [~np.isnan(flux)] if self.flags_missing_ else []
+        shift: list[np.ndarray] = []
+        of_redshift: list[np.ndarray] = []
+        of_error: list[np.ndarray] = []
         if redshift is not None:
-            at = np.where(redshift > 0, redshift, np.nan)
-            brightness = log_reference + log_distance_factor(np.log10(at))
+            positive = np.where(redshift > 0, redshift, np.nan)
+            brightness = log_reference + log_distance_factor(np.log10(positive))
             if self.redshift_grid_ is not None:
-                shift = self.redshift_grid_.shift(at)
-                parts.append(shift)
-                brightness = brightness + shift
+                shift = [at_grid * self.redshift_grid_.shift(positive)]
+                brightness = brightness + shift[0]
             if redshift_error is not None:
-                late = [np.log10(np.maximum(redshift_error, _LEAST_REDSHIFT_ERROR) / (1 + at))]
-            late += [redshift, np.log10(at)]
-        if error is not None:
-            late.insert(len(late) and -2, mean_log_snr(flux, error))
-        features = np.column_stack([*parts, *late, log_reference, brightness])
+                relative = np.maximum(redshift_error, _LEAST_REDSHIFT_ERROR) / (1 + positive)
+                of_error = [np.log10(relative)]
+            of_redshift = [redshift, np.log10(positive)]
+        snr = [] if error is None else [mean_log_snr(flux, error)]
+        bands = self._band_features(photometry, reference)
+        parts = [bands, *observed, *shift, *of_error, *snr, *of_redshift, log_reference, brightness]
+        features = np.column_stack(parts)
         features[np.isnan(brightness)] = np.nan
         return features
 
@@ -271,35 +333,62 @@ class FluxFeatures(TransformerMixin, BaseEstimator):
         -------
         ndarray of str
         """
-        names_in = _check_feature_names_in(self, input_features)
-        named = isinstance(self._bands(), BandSet)
-        bands = self._bands().names if named else names_in[:-1]  # type: ignore[union-attr]
+        check_is_fitted(self)
+        layout = self.layout_
+        if layout.bands is None:
+            bands = list(_check_feature_names_in(self, input_features))[:-1]
+        else:
+            bands = layout.band_names
         names = [f"{band}_asinh" for band in bands]
-        if self._has_errors():
+        if layout.errors:
             names += [f"{band}_log_error" for band in bands]
         if self.flags_missing_:
             names += [f"{band}_observed" for band in bands]
         if self.redshift_grid_ is not None:
             names.append("redshift_grid_shift")
-        if self._mode() == "photometric":
+        if layout.redshift == "photometric":
             names.append("log_redshift_error")
-        if self._has_errors():
+        if layout.errors:
             names.append("log_snr")
-        if self._mode() != "none":
+        if layout.redshift != "none":
             names += ["redshift", "log_redshift"]
-        last = "log_reference_flux_offset" if self._mode() == "none" else "log_reference_luminosity"
-        return np.asarray([*names, "log_reference_flux", last], dtype=object)
+        return np.asarray([*names, "log_reference_flux", BRIGHTNESS], dtype=object)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         return tags
 
-    def _bands(self) -> BandSet | str:
-        return GAMA if self.bands is None else self.bands
-
-    def _has_errors(self) -> bool:
-        return self.errors and self.bands != "positional"
+    def _find_layout(self, n_columns: int, given: Layout | None) -> Layout:
+        """Agree with the layout that was given, or find it by the parameters."""
+        if given is not None:
+            for name, ours, theirs in (
+                ("bands", self.bands, given.bands),
+                ("errors", self.errors, given.errors),
+                ("redshift", self.redshift, given.redshift),
+            ):
+                if ours is not None and ours not in (theirs, "positional"):
+                    raise ValueError(
+                        f"FluxFeatures was told {name}={ours!r}, but the selection gives {theirs!r}. "
+                        f"Leave {name}=None: the selection says it."
+                    )
+            return given
+        if isinstance(self.bands, str):
+            return Layout(None, errors=False, n_bands=n_columns - 1)
+        bands = GAMA if self.bands is None else self.bands
+        fitting = [
+            layout
+            for errors in ((True, False) if self.errors is None else (self.errors,))
+            for redshift in (REDSHIFT_COLUMNS if self.redshift is None else (self.redshift,))
+            if len((layout := Layout(bands, errors, redshift)).names) == n_columns
+        ]
+        if len(fitting) == 1:
+            return fitting[0]
+        raise ValueError(
+            f"X has {n_columns} columns, which {'several' if fitting else 'no'} layouts of "
+            f"{len(bands)} bands have: {len(bands)} fluxes, as many errors or none, and a redshift, "
+            "its error too, or neither. Set bands, errors and redshift as the columns of X are."
+        )
 
     def _learn_limits(self, photometry: Photometry) -> None:
         n_bands, log_snr = _depth(photometry)
@@ -311,37 +400,23 @@ class FluxFeatures(TransformerMixin, BaseEstimator):
             redshift = photometry.redshift
             self.redshift_range_ = float(np.nanmin(redshift)), float(np.nanmax(redshift))
 
-    def _mode(self) -> str:
-        return self.redshift if isinstance(self._bands(), BandSet) else "spectroscopic"
-
-    def _check_params(self) -> None:
-        for name, choices in _CHOICES.items():
-            if getattr(self, name) not in choices:
-                raise ValueError(
-                    f"{name} must be one of {', '.join(choices)}; got {getattr(self, name)!r}."
-                )
-
     def _decide_flags(self, flux: np.ndarray) -> bool:
         gaps = np.isnan(flux)
-        seen = isinstance(self._bands(), BandSet) and (gaps.any(axis=1) & ~gaps.all(axis=1)).any()
-        return self.missing == "flag" or (self.missing == "auto" and bool(seen))
+        partly = self.layout_.bands is not None and (gaps.any(axis=1) & ~gaps.all(axis=1)).any()
+        return self.missing == "flag" or (self.missing == "auto" and bool(partly))
 
-    def _split(self, X: np.ndarray) -> Photometry:
-        """Tell fluxes, errors and redshifts apart."""
-        bands = self._bands()
-        n_last = N_REDSHIFT[self._mode()]
-        n_bands = X.shape[1] - 1
-        if isinstance(bands, BandSet):
-            n_bands = len(bands)
-            expected = (2 if self.errors else 1) * n_bands + n_last
-            if X.shape[1] != expected:
-                raise ValueError(
-                    f"X has {X.shape[1]} columns, but {n_bands} bands with errors={self.errors} "
-                    f"and redshift={self.redshift!r} need {expected}: the fluxes, "
-                    f"{'their errors, ' if self.errors else ''}and the redshift columns. Set "
-                    "errors as GamaSampleSelector's keep_errors, and the same bands and redshift."
-                )
-        return Photometry.split(X, n_bands, errors=self._has_errors(), n_redshift=n_last)
+    def _split(self, X: Any) -> Photometry:
+        """Check X as in `fit`, and tell its columns apart."""
+        check_is_fitted(self)
+        X = validate_data(
+            self,
+            X,
+            reset=False,
+            dtype=np.float64,
+            ensure_all_finite="allow-nan",
+            ensure_min_samples=0,
+        )
+        return self.layout_.split(X)
 
     def _band_features(self, photometry: Photometry, log_reference: np.ndarray) -> np.ndarray:
         """Compute asinh magnitudes and, if there are errors, relative errors; NaN where missing."""
@@ -353,16 +428,15 @@ class FluxFeatures(TransformerMixin, BaseEstimator):
 
     def _find_grid(self, X: np.ndarray, photometry: Photometry, y: Any) -> RedshiftGrid | None:
         grid, redshift = self.redshift_grid, photometry.redshift
-        nothing_to_see = y is None or redshift is None
-        if grid is None or (isinstance(grid, str) and grid == "auto" and nothing_to_see):
-            return None
-        if isinstance(grid, tuple | list) and len(grid) == 2 and grid[0] > 0:
-            return RedshiftGrid(*grid)
-        if not isinstance(grid, str) or grid != "auto":
+        if isinstance(grid, tuple | list):
+            if len(grid) == 2 and grid[0] > 0:
+                return RedshiftGrid(*grid)
             raise ValueError(
-                "redshift_grid must be 'auto', None, or a positive step and an offset such as "
-                f"(0.01, 0.5); got {grid!r}."
+                "redshift_grid must be 'auto', 'follow', None, or a positive step and an offset "
+                f"such as (0.01, 0.5); got {grid!r}."
             )
+        if grid is None or y is None or redshift is None:
+            return None
         targets, _ = read_targets(y)
         check_consistent_length(X, targets)
         features = self.compute(photometry)
@@ -370,12 +444,23 @@ class FluxFeatures(TransformerMixin, BaseEstimator):
         if not usable.any():
             return None
         features, targets = _filled(features[usable]), targets[usable]
-        assert redshift is not None
-        return find_redshift_grid(redshift[usable], features, targets - features[:, [-1]])
+        found = find_redshift_grid(redshift[usable], features, targets - features[:, [-1]])
+        if found is not None and grid == "auto":
+            warnings.warn(
+                "The labels look as if made at redshifts rounded to a grid of step "
+                f"{found.step:g} (points at {found.first:g}, {found.first + found.step:g}, ...), an "
+                "error of up to "
+                f"{np.abs(found.shift(redshift[usable])).max():.2g} dex in them. It is learnt past, "
+                "and predictions are for each galaxy's redshift. redshift_grid='follow' reproduces "
+                "the labels instead, None ignores the grid.",
+                UserWarning,
+                stacklevel=4,
+            )
+        return found
 
     def _reference_bands(self, n_bands: int) -> np.ndarray:
-        bands = self._bands()
-        if not isinstance(bands, BandSet):
+        bands = self.layout_.bands
+        if bands is None:
             return np.ones(n_bands, dtype=bool)
         low, high = self.reference_range
         wavelengths = np.asarray(bands.wavelengths)

@@ -1,10 +1,10 @@
 """The grid of redshifts that a catalogue's labels were fitted on.
 
-SPS codes save time by fitting galaxies at the nearest of a grid of redshifts: CIGALE rounds them to
-two decimals unless told otherwise, and MAGPHYS's libraries are made for a list of redshifts. Their
-luminosities then belong to the distance of the grid's redshift. The error is a saw-tooth in
-redshift, 0.5 dex deep for a step of 0.02 at z = 0.02: too sharp for a network to learn from the
-redshift alone, and known exactly once the grid is.
+SPS codes save time by computing models at a grid of redshifts. MAGPHYS then takes the distance at
+each galaxy's redshift, and so does CIGALE today; but some catalogues' luminosities belong to the
+distance of the grid's redshift. That is an error of the labels: a saw-tooth in redshift, 0.5 dex
+deep for a step of 0.02 at z = 0.02, too sharp for a network to learn from the redshift alone, and
+known exactly once the grid is.
 """
 
 from __future__ import annotations
@@ -31,10 +31,15 @@ class RedshiftGrid(NamedTuple):
     step: float
     offset: float
 
+    @property
+    def first(self) -> float:
+        """Smallest point of the grid above zero, which has no distance."""
+        return (self.offset % 1 or 1.0) * self.step
+
     def nearest(self, redshift: np.ndarray) -> np.ndarray:
         """Nearest point of the grid above zero."""
         point = (np.round(redshift / self.step - self.offset) + self.offset) * self.step
-        return np.maximum(point, 0.5 * self.step)
+        return np.maximum(point, self.first)
 
     def shift(self, redshift: np.ndarray) -> np.ndarray:
         """Compute what the grid adds to the logarithm of a luminosity, in dex."""

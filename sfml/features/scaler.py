@@ -6,39 +6,24 @@ from typing import Any
 
 import numpy as np
 import sklearn.preprocessing
-from sklearn.utils.validation import (
-    FLOAT_DTYPES,
-    _num_samples,
-    check_is_fitted,
-    validate_data,
-)
+from sklearn.utils.validation import FLOAT_DTYPES, check_is_fitted, validate_data
+
+from sfml.base import fit_method
 
 
 class StandardScaler(sklearn.preprocessing.StandardScaler):
     """scikit-learn's StandardScaler, which here lets a table without rows pass.
 
     A night without galaxies is a table without rows, and a pipeline should answer it with no
-    predictions rather than with an error.
+    predictions rather than with an error. What `transform` does is fixed by `fit`.
 
     Parameters
     ----------
-    keep : tuple of int, default=()
-        Columns left as they are.
     copy, with_mean, with_std : bool, default=True
         As in scikit-learn.
     """
 
-    def __init__(
-        self,
-        *,
-        keep: tuple[int, ...] = (),
-        copy: bool = True,
-        with_mean: bool = True,
-        with_std: bool = True,
-    ) -> None:
-        super().__init__(copy=copy, with_mean=with_mean, with_std=with_std)
-        self.keep = keep
-
+    @fit_method
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> StandardScaler:
         """Learn means and variances as scikit-learn does.
 
@@ -55,15 +40,30 @@ class StandardScaler(sklearn.preprocessing.StandardScaler):
         -------
         self
         """
-        with np.errstate(invalid="ignore"):  # an input that is NaN in every row has no mean
-            super().fit(X, y, sample_weight)
-        for column in self.keep:
-            if self.mean_ is not None:
-                self.mean_[column] = 0
-            if self.scale_ is not None:
-                self.var_[column] = self.scale_[column] = 1
+        with np.errstate(all="ignore"):  # an input that is NaN in every row has no mean
+            return super().fit(X, y, sample_weight)
+
+    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> StandardScaler:
+        """Learn from further rows as scikit-learn does.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_galaxies, n_features)
+            Inputs; NaN is left out.
+        y : None
+            Ignored.
+        sample_weight : array-like of shape (n_galaxies,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        self
+        """
+        super().partial_fit(X, y, sample_weight)
+        self._center = self.mean_ if self.with_mean else None
         return self
 
+    @np.errstate(all="ignore")
     def transform(self, X: Any, copy: bool | None = None) -> Any:
         """Standardise as scikit-learn does; no rows in, no rows out.
 
@@ -78,14 +78,23 @@ class StandardScaler(sklearn.preprocessing.StandardScaler):
         -------
         ndarray of shape (n_galaxies, n_features)
         """
-        if _num_samples(X):
-            return super().transform(X, copy=copy)
         check_is_fitted(self)
-        return validate_data(
+        X = validate_data(
             self,
             X,
             reset=False,
             dtype=FLOAT_DTYPES,
+            copy=self.copy if copy is None else copy,
             ensure_all_finite="allow-nan",
             ensure_min_samples=0,
         )
+        if self._center is not None:
+            X -= self._center
+        if self.scale_ is not None:
+            X /= self.scale_
+        return X
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = False
+        return tags

@@ -6,11 +6,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from sfml.bands import BandSet
-
-N_REDSHIFT = {"none": 0, "spectroscopic": 1, "photometric": 2}
-"""Columns after the fluxes and errors, by what is known of the redshift."""
-
 
 class Photometry(NamedTuple):
     """Fluxes, errors and redshifts of n galaxies: NaN where missing, None where not asked for."""
@@ -20,44 +15,12 @@ class Photometry(NamedTuple):
     redshift: np.ndarray | None  # (n,)
     redshift_error: np.ndarray | None
 
-    @classmethod
-    def split(
-        cls, values: np.ndarray, n_bands: int, *, errors: bool, n_redshift: int = 1
-    ) -> Photometry:
-        """Tell the columns of one array apart: fluxes, errors, redshift and its error."""
-        end = (2 if errors else 1) * n_bands
-        return cls(
-            flux=values[:, :n_bands],
-            error=values[:, n_bands:end] if errors else None,
-            redshift=values[:, end] if n_redshift else None,
-            redshift_error=values[:, end + 1] if n_redshift == 2 else None,
-        )
-
     def columns(self, *, errors: bool) -> np.ndarray:
         """Write all columns into one array, the errors only if wanted."""
-        error = self.error if errors else None
-        parts = (self.flux, error, self.redshift, self.redshift_error)
+        parts = (self.flux, self.error if errors else None, self.redshift, self.redshift_error)
         return np.column_stack([part for part in parts if part is not None])
 
-    def clean(self, bands: BandSet, upper_limits: float | None = None) -> Photometry:
-        """Write NaN for whatever means "not measured"; overwrites the arrays."""
-        flux, error, redshift, redshift_error = self
-        missing = bands.is_missing(flux)
-        if error is not None:
-            missing |= bands.is_missing(error)
-            if upper_limits is not None:
-                limit = ~missing & (error < 0) & (flux > 0)
-                error[limit] = flux[limit] / upper_limits
-                flux[limit] = 0
-            missing |= error <= 0
-            error[missing] = np.nan
-        flux[missing] = np.nan
-        for column in (redshift, redshift_error):
-            if column is not None:
-                column[bands.is_missing(column)] = np.nan
-        return self
-
-    def rows(self, kept: np.ndarray) -> Photometry:
+    def rows(self, kept: np.ndarray | slice) -> Photometry:
         """Keep some galaxies: marked in (n,), or by their positions."""
         flux, *others = self
         return Photometry(flux[kept], *(None if part is None else part[kept] for part in others))

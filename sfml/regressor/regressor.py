@@ -1,52 +1,63 @@
-"""One regressor a target, for galaxies some of which were rejected or have no label."""
+"""One regressor per target, for galaxies some of which were rejected or have no label."""
 
 from __future__ import annotations
 
+import copy
+import warnings
 import zlib
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
+from joblib import delayed
 from sklearn.base import RegressorMixin, clone
-from sklearn.utils import Bunch, check_consistent_length, check_random_state
-from sklearn.utils.metaestimators import _BaseComposition
+from sklearn.utils import Bunch, check_consistent_length, check_random_state, get_tags
+from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sfml.domain import DomainDetector
+from sfml import tables
+from sfml.base import fit_method
+from sfml.compat import BaseComposition, HasMethods, Interval, StrOptions, check_sample_weight
+from sfml.flags import Flag, MissingPredictionWarning, describe, flag_where
 from sfml.neural import KerasMLPRegressor
+from sfml.parallel import run_jobs
 from sfml.recipes import ALL_TARGETS, FAMILIES, make_estimator, width_regressor
-from sfml.regressor.jobs import (
-    Job,
-    check_outputs,
-    draw_lots,
-    fit_one,
-    nothing_left,
-    seed,
-    usable_rows,
-)
+from sfml.regressor.emulators import Emulators, usable_rows
+from sfml.regressor.hold_back import FEWEST, draw_numbers
+from sfml.regressor.hold_back import row_keys as keys_of
+from sfml.regressor.jobs import Job, Training, check_can_learn, fit_one, set_seeds
 from sfml.targets import (
     TARGETS,
     check_limits,
+    check_target_names,
     is_one_column,
     open_ends,
     read_posterior,
     read_targets,
 )
+from sfml.uncertainty import (
+    add_posterior,
+    check_coverage,
+    check_levels,
+    interpolate_quantiles,
+    uncross,
+)
 from sfml.uncertainty.calibrator import SMALLEST_GROUP
-from sfml.uncertainty.intervals import IntervalMixin
+from sfml.uncertainty.domain import DomainDetector
+from sfml.uncertainty.intervals import IntervalModel, RawQuantiles
 
-# A fifth of fewer galaxies than this would say next to nothing about intervals.
-FEWEST_TO_HOLD_BACK = 50
-# Nor can fewer than this tell what is unlike them.
+UNCERTAINTIES = ("emulator", "sps", "total")
+# Fewer galaxies than this cannot tell what is unlike them.
 FEWEST_FOR_DOMAIN = 50
 # Posteriors narrower than this, in dex, are a single template: their logarithm has no meaning.
 LEAST_WIDTH = 0.002
+AUTO_CONDITIONS = ("log_redshift_error", "log_snr", "redshift")
 
 
-class StarFormationRegressor(IntervalMixin, RegressorMixin, _BaseComposition):
+class StarFormationRegressor(RegressorMixin, BaseComposition):
     """Predict each star-formation property with a regressor of its own, and how far it may be off.
 
     Rows with NaN, such as the galaxies that `GamaSampleSelector` blanked, and galaxies without a
@@ -65,8 +76,9 @@ class StarFormationRegressor(IntervalMixin, RegressorMixin, _BaseComposition):
         the target's name, as in ``set_params(sfr=SVR(), stellar_mass__epochs=100)``; or one
         regressor of which every target gets a copy.
     targets : sequence of str or None, default=None
-        Names of the columns of y, in order. None: the names in `estimators`, else those that y
-        has; three columns without names are `TARGETS`.
+        Names of the targets, in the order of what `predict` gives. Columns of y that have names
+        are found by them. None: the names in `estimators`, else those that y has (`TARGETS`
+        always in that order); three columns without names are `TARGETS`.
     joint : bool, default=False
         Train one regressor for all targets at once: the family's, or the only one of
         `estimators`, under whatever name.
@@ -80,16 +92,18 @@ class StarFormationRegressor(IntervalMixin, RegressorMixin, _BaseComposition):
     calibration_fraction : float or None, default=0.2
         Share of the galaxies to hold back. None, or fewer than 50 galaxies to learn from: none is,
         and intervals need `calibrate`.
-    conditions : sequence of int, default=()
-        Columns of X in whose bins intervals are to cover what they claim, such as redshift and
-        signal-to-noise ratio; in bins of the prediction, of its uncertainty and of the number of
-        inputs that are not NaN they always do.
+    conditions : "auto" or sequence of str or int, default="auto"
+        Inputs in whose bins intervals are to cover what they claim, by their names, or by their
+        positions in an X without names. "auto": "redshift", "log_snr" and "log_redshift_error",
+        those that there are. In bins of the prediction, of its uncertainty and of the number of
+        inputs that are not NaN intervals always do.
     false_alarm_rate : float or None, default=0.01
         Share of galaxies like those of training that `predict_table` flags as unlike them. None
         learns no such test.
     warm_start : bool, default=False
         Whether in another `fit`, with more galaxies, say, networks go on from the last one. Other
-        regressors start anew. Galaxies held back then are held back again.
+        regressors start anew. Galaxies held back then are held back again: they are told by the
+        values of their inputs, or by the `row_keys` that `fit` is given.
     n_jobs : int or None, default=None
         Targets trained at the same time, as in joblib, in threads unless
         `joblib.parallel_config` says otherwise. Results do not depend on it.
@@ -106,19 +120,19 @@ class StarFormationRegressor(IntervalMixin, RegressorMixin, _BaseComposition):
     named_estimators_ : Bunch
         The same, by name.
     targets_ : tuple of str
-        Names of the targets.
+        Names of the targets, in the order of what `predict` gives.
     n_train_ : dict of str to int
         Galaxies that each regressor learnt from.
     n_calibration_ : int
         Galaxies held back.
-    calibrators_ : dict of str to QuantileCalibrator
+    intervals_ : IntervalModel
         What calibrates each target's quantiles.
     posterior_ : regressor or None
         Predicts the widths of the SPS code's posterior, if y had its percentiles.
     domain_ : DomainDetector or None
         Tells galaxies unlike those of training.
     history_ : dict of str to DataFrame
-        Losses epoch by epoch, for the regressors that keep them.
+        Losses in each epoch, for the regressors that keep them.
     n_features_in_ : int
         Number of inputs.
 
@@ -145,6 +159,26 @@ class StarFormationRegressor(IntervalMixin, RegressorMixin, _BaseComposition):
            [ nan,  nan]])
     """
 
+    _parameter_constraints: dict[str, list[Any]] = {
+        "estimators": [StrOptions(set(FAMILIES)), list, tuple, HasMethods(["fit", "predict"])],
+        "targets": ["array-like", None],
+        "joint": ["boolean"],
+        "target_limits": [Mapping, None],
+        "max_train_samples": [Interval(Integral, 2, None, closed="left"), None],
+        "calibration_fraction": [Interval(Real, 0, 1, closed="neither"), None],
+        "conditions": [StrOptions({"auto"}), "array-like"],
+        "false_alarm_rate": [Interval(Real, 0, 1, closed="neither"), None],
+        "warm_start": ["boolean"],
+        "n_jobs": [Integral, None],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    # Of the arguments of `fit`, only weights are metadata that a user may route.
+    __metadata_request__fit = {  # noqa: RUF012
+        name: UNUSED for name in ("variants", "feature_names", "row_keys", "offset_map")
+    }
+
     def __init__(
         self,
         estimators: Any = "mlp",
@@ -154,7 +188,7 @@ class StarFormationRegressor(IntervalMixin, RegressorMixin, _BaseComposition):
         target_limits: Mapping[str, tuple[float | None, float | None]] | None = None,
         max_train_samples: int | None = None,
         calibration_fraction: float | None = 0.2,
-        conditions: Sequence[int] = (),
+        conditions: str | Sequence[str | int] = "auto",
         false_alarm_rate: float | None = 0.01,
         warm_start: bool = False,
         n_jobs: int | None = None,
@@ -203,7 +237,18 @@ class StarFormationRegressor(IntervalMixin, RegressorMixin, _BaseComposition):
         self._set_params("estimators", **params)
         return self
 
-    def fit(self, X: Any, y: Any, variants: Sequence[Any] | None = None) -> StarFormationRegressor:
+    @fit_method
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        variants: Any = None,
+        feature_names: Sequence[str] | None = None,
+        row_keys: np.ndarray | None = None,
+        offset_map: tuple[float, float] | None = None,
+    ) -> StarFormationRegressor:
         """Train the regressors, and calibrate them on the galaxies held back.
 
         Parameters
@@ -214,9 +259,21 @@ class StarFormationRegressor(IntervalMixin, RegressorMixin, _BaseComposition):
         y : array-like of shape (n_galaxies,) or (n_galaxies, n_targets)
             Targets in dex; NaN where there is no label. A table may have the SPS code's
             percentiles too, as ``stellar_mass_p16`` and ``stellar_mass_p84``.
-        variants : sequence of array-like of shape (n_galaxies, n_features), default=None
+        sample_weight : array-like of shape (n_galaxies,), default=None
+            How much each galaxy counts, in training and in calibration. A galaxy of weight 0 counts
+            for nothing.
+        variants : array-like of shape (n_variants, n_galaxies, n_features), default=None
             The same galaxies as they might have been observed instead, such as with fewer bands.
             Networks learn from these too; other regressors from the first.
+        feature_names : sequence of str, default=None
+            Names of the columns of an X that has none. `StarFormationPipeline` gives them.
+        row_keys : ndarray of shape (n_galaxies,), default=None
+            Numbers that tell galaxies apart, by which they are held back; by default made from
+            their inputs. `StarFormationPipeline` makes them from the photometry, which no
+            transformer changes.
+        offset_map : (float, float), default=None
+            Slope and intercept that give `KerasMLPRegressor.offset_feature` back in dex, if a
+            scaler has changed it.
 
         Returns
         -------
@@ -225,32 +282,47 @@ class StarFormationRegressor(IntervalMixin, RegressorMixin, _BaseComposition):
         Raises
         ------
         ValueError
-            If y is not in dex or has other columns than expected, or if no galaxy is left.
+            If y is not in dex or has other columns than expected, if a regressor takes no weights
+            that were given, or if no galaxy is left.
         """
         names = self._check_estimators()
-        X = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan")
-        variants = [self._check_inputs(variant) for variant in variants or ()]
-        Y, self.targets_ = read_targets(y, self.targets if names is None else names)
-        check_consistent_length(X, Y, *variants)
+        tables.check_same_rows(X, y)
+        X = validate_data(self, X, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan")
+        variants = self._check_variants(variants, X.shape)
+        Y, targets = read_targets(y, self.targets if names is None else names)
+        check_consistent_length(X, Y)
+        check_target_names(targets)
+        weights = (
+            None
+            if sample_weight is None
+            else check_sample_weight(sample_weight, X, ensure_non_negative=True)
+        )
+        feature_names = self._feature_names(X, feature_names)
+        conditions = self._find_conditions(X.shape[1], feature_names)
+        earlier = self if self.warm_start and hasattr(self, "named_estimators_") else None
+        limits = self._read_limits(targets)
+        good = _within(Y, targets, limits) & (True if weights is None else weights > 0)
+        keys = keys_of(X) if row_keys is None else row_keys
+        held_back = self._hold_back(X, Y, good, keys, earlier)
+        jobs = self._plan(X, Y, targets, good, held_back, earlier, weighted=weights is not None)
+        posterior, of_posterior = self._plan_posterior(X, read_posterior(y, targets), targets, jobs)
+        data = Training(X, variants, weights, feature_names, offset_map)
+        fitted = run_jobs(
+            [delayed(fit_one)(job, data, self.verbose) for job in [*jobs, *posterior]], self.n_jobs
+        )
+        # From here on, what later methods read: never the parameters.
+        self.targets_, self.target_limits_ = targets, limits
         self._one_column = is_one_column(y)
-        held_back = self._hold_back(X, Y)
-        jobs = self._plan(X, Y, held_back)
         self.n_train_ = {job.name: len(job.rows) for job in jobs}
-        posterior = self._plan_posterior(X, read_posterior(y, self.targets_), jobs)
-        *self.estimators_, self.posterior_ = Parallel(n_jobs=self.n_jobs, prefer="threads")(
-            delayed(fit_one)(job, X, variants, self.verbose) for job in [*jobs, *posterior]
-        ) + [None] * (not posterior)
+        self.estimators_ = fitted[: len(jobs)]
+        self.posterior_ = fitted[-1] if posterior else None
+        self.posterior_targets_ = of_posterior
         self.named_estimators_ = Bunch(**dict(zip(self.n_train_, self.estimators_, strict=True)))
-        self.calibrators_, self.usual_widths_, self.domain_ = {}, {}, None
-        if held_back.any():
-            # Too few to be told apart in groups, galaxies are calibrated as they are observed.
-            enough = self.n_calibration_ >= 2 * SMALLEST_GROUP
-            seen = [X, *variants[:1]] if enough else [X]
-            labels = [Y] * len(seen)
-            rows = np.flatnonzero(np.tile(held_back, len(seen)))
-            self._calibrate(np.vstack(seen), np.vstack(labels), rows)
-            learnt = np.isin(np.arange(len(X)), np.concatenate([job.rows for job in jobs]))
-            self._learn_domain(np.vstack(seen), np.flatnonzero(np.tile(learnt, len(seen))), rows)
+        self._emulators = Emulators(self.estimators_, self.joint, len(targets))
+        learnt = np.isin(np.arange(len(X)), np.concatenate([job.rows for job in jobs]))
+        self._remember(X, learnt, earlier)
+        self._learn_uncertainty(data, Y, conditions, learnt, held_back)
+        self._announce(X, targets, names)
         return self
 
     def predict(self, X: Any, return_std: bool = False) -> Any:
@@ -271,23 +343,197 @@ class StarFormationRegressor(IntervalMixin, RegressorMixin, _BaseComposition):
             NaN.
         std : ndarray of the same shape
             Only if asked for; in dex.
+
+        Warns
+        -----
+        MissingPredictionWarning
+            If there are galaxies without a prediction.
         """
+        std = None
         if return_std:
             check_is_fitted(self)
             quantiles = self.predict_quantiles(X, (0.5, 0.16, 0.84))
-            return quantiles[..., 0], (quantiles[..., 2] - quantiles[..., 1]) / 2
-        X = self._check_inputs(X)
-        Y = np.full((len(X), len(self.targets_)), np.nan)
-        for i, estimator in enumerate(self.estimators_):
-            usable = usable_rows(X, estimator)
-            if usable.any():
-                predicted = np.asarray(estimator.predict(X if usable.all() else X[usable]))
-                Y[usable, slice(None) if self.joint else slice(i, i + 1)] = predicted.reshape(
-                    len(predicted), -1
-                )
-        return Y.ravel() if self._one_column else Y
+            Y, std = quantiles[..., 0], (quantiles[..., 2] - quantiles[..., 1]) / 2
+        else:
+            Y = self._emulators_of(X)
+            Y = Y.ravel() if self._one_column else Y
+        n_missing = int(np.isnan(Y).reshape(len(Y), -1).any(axis=1).sum())
+        if n_missing:
+            warnings.warn(
+                f"{n_missing} of {len(Y)} galaxies have no prediction (NaN): the selection rejects "
+                "them, or inputs are missing; the flags of predict_table say which. "
+                "scikit-learn's own metrics, as in scoring='r2', refuse NaN: use those of "
+                "sfml.metrics, such as scoring=sfml.metrics.SCORERS['r2'].",
+                MissingPredictionWarning,
+                stacklevel=2,
+            )
+        return (Y, std) if return_std else Y
 
-    def score(self, X: Any, y: Any) -> float:
+    def predict_quantiles(
+        self, X: Any, q: Any = (0.16, 0.5, 0.84), *, uncertainty: str = "emulator"
+    ) -> np.ndarray:
+        """Predict calibrated quantiles.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_galaxies, n_features)
+            Inputs, as for `fit`.
+        q : float or sequence of float, default=(0.16, 0.5, 0.84)
+            Levels, between 0 and 1. That of 0.5 is what `predict` gives.
+        uncertainty : {"emulator", "sps", "total"}, default="emulator"
+            "emulator": how well the SPS code's answer, the label, is predicted. "sps": the code's
+            own posterior, learnt from its 16th and 84th percentiles. "total": both, in quadrature.
+
+        Returns
+        -------
+        ndarray of shape (n_galaxies, n_targets, len(q)), or (n_galaxies, len(q)) for a 1-d y
+            In dex; NaN for galaxies without a prediction.
+
+        Raises
+        ------
+        ValueError
+            If a level is not between 0 and 1, or lies beyond what the held-back galaxies can tell;
+            if there were none; or if y had no percentiles where the code's own are asked for.
+        """
+        check_is_fitted(self)
+        quantiles, _ = self._quantiles_and_crossings(
+            self._check_inputs(X), check_levels(q), uncertainty
+        )
+        return quantiles[:, 0] if self._one_column else quantiles
+
+    def predict_interval(
+        self, X: Any, coverage: float = 0.68, *, uncertainty: str = "emulator"
+    ) -> np.ndarray:
+        """Predict intervals that hold a share of the true values, as many above as below.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_galaxies, n_features)
+            Inputs, as for `fit`.
+        coverage : float, default=0.68
+            The share, between 0 and 1.
+        uncertainty : {"emulator", "sps", "total"}, default="emulator"
+            As in `predict_quantiles`.
+
+        Returns
+        -------
+        ndarray of shape (n_galaxies, n_targets, 2), or (n_galaxies, 2) for a 1-d y
+            Lower and upper end, in dex; NaN for galaxies without a prediction.
+
+        Raises
+        ------
+        ValueError
+            As `predict_quantiles`.
+        """
+        return self.predict_quantiles(X, check_coverage(coverage), uncertainty=uncertainty)
+
+    @np.errstate(all="ignore")
+    def predict_table(
+        self,
+        X: Any,
+        *,
+        uncertainty: str = "emulator",
+        max_width: float | Mapping[str, float] | None = None,
+        flags: np.ndarray | None = None,
+    ) -> pd.DataFrame:
+        """Predict medians, 16th and 84th percentiles, and flags, as a table.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_galaxies, n_features)
+            Inputs, as for `fit`.
+        uncertainty : {"emulator", "sps", "total"}, default="emulator"
+            As in `predict_quantiles`.
+        max_width : float, dict of str to float, or None, default=None
+            Widest 16-84 interval, in dex, that is not flagged: for all targets, or by target.
+            None: what 99 % of the held-back galaxies stay below.
+        flags : ndarray of int, shape (n_galaxies,), default=None
+            Flags of the galaxies from the steps before, to be shown too.
+
+        Returns
+        -------
+        DataFrame of shape (n_galaxies, 3 * n_targets + 2)
+            ``stellar_mass``, ``stellar_mass_p16``, ``stellar_mass_p84``, and so on, in dex;
+            ``flag``, a sum of `sfml.flags.Flag`; and ``reasons``, the same as text.
+        """
+        index = X.index if isinstance(X, pd.DataFrame) else None
+        X = self._check_inputs(X)
+        quantiles, crossed = self._quantiles_and_crossings(
+            X, np.array([0.5, 0.16, 0.84]), uncertainty
+        )
+        values = {
+            f"{target}{suffix}": quantiles[:, k, j]
+            for k, target in enumerate(self.targets_)
+            for j, suffix in enumerate(("", "_p16", "_p84"))
+        }
+        width = quantiles[:, :, 2] - quantiles[:, :, 1]
+        widest = self.intervals_.widest(self.targets_, max_width, usual=uncertainty == "emulator")
+        missing = np.isnan(quantiles[:, :, 0]).any(axis=1)
+        flag = (
+            flag_where(Flag.WIDE_INTERVAL, (width > widest).any(axis=1))
+            | flag_where(Flag.QUANTILE_CROSSING, crossed)
+            | flag_where(Flag.NOT_PREDICTED, missing)
+            # A regressor that cannot do without a band that is missing.
+            | flag_where(Flag.FEW_BANDS, missing & ~np.isnan(X).all(axis=1))
+            | flag_where(Flag.COLOURS, self._out_of_domain(X))
+        )
+        if flags is not None:
+            flag = flag | flags
+        reasons = pd.Series(describe(flag), dtype="str").array
+        return pd.DataFrame({**values, "flag": flag, "reasons": reasons}, index=index)
+
+    def calibrate(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
+        """Calibrate the intervals on galaxies of one's own, which must not be those of `fit`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_galaxies, n_features)
+            Inputs of galaxies from which the regressors have not learnt.
+        y : array-like of shape (n_galaxies,) or (n_galaxies, n_targets)
+            Their labels, in dex.
+        sample_weight : array-like of shape (n_galaxies,), default=None
+            How much each galaxy counts.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If `fit` has learnt from some of these galaxies, or too few have a label.
+        """
+        check_is_fitted(self)
+        tables.check_same_rows(X, y)
+        X = self._check_inputs(X)
+        Y, _ = read_targets(y, self.targets_)
+        check_consistent_length(X, Y)
+        weights = (
+            None
+            if sample_weight is None
+            else check_sample_weight(sample_weight, X, ensure_non_negative=True)
+        )
+        good = _within(Y, self.targets_, self.target_limits_) & ~np.isnan(X).all(axis=1)
+        learnt = good & np.isin(keys_of(X), self.learnt_keys_)
+        if learnt.any():
+            raise ValueError(
+                f"fit has learnt from {learnt.sum()} of the {len(X)} galaxies given to calibrate: "
+                "their residuals are smaller than those of galaxies to come, and intervals would "
+                "be too narrow. Give galaxies that fit was not given."
+            )
+        intervals = self._calibrated(
+            self.intervals_.conditions, X, Y, np.flatnonzero(good), weights
+        )
+        lacking = intervals.lacking(self.targets_)
+        if lacking:
+            raise ValueError(
+                f"Of the {len(X)} galaxies given, fewer than 2 have inputs, a label within "
+                f"target_limits and a target {', '.join(lacking)}: nothing to calibrate on."
+            )
+        self.intervals_ = intervals
+        return self
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Coefficient of determination, R^2, averaged over the targets.
 
         Parameters
@@ -296,6 +542,8 @@ class StarFormationRegressor(IntervalMixin, RegressorMixin, _BaseComposition):
             Inputs.
         y : array-like of shape (n_galaxies,) or (n_galaxies, n_targets)
             Targets in dex.
+        sample_weight : array-like of shape (n_galaxies,), default=None
+            How much each galaxy counts.
 
         Returns
         -------
@@ -304,20 +552,22 @@ class StarFormationRegressor(IntervalMixin, RegressorMixin, _BaseComposition):
         """
         from sfml.metrics import r2
 
-        predicted = self.predict(X).reshape(-1, len(self.targets_))
+        tables.check_same_rows(X, y)
+        predicted = self._emulators_of(X)
         Y, _ = read_targets(y, self.targets_)
         check_consistent_length(predicted, Y)
-        within = self._within_limits(Y)
+        within = _within(Y, self.targets_, self.target_limits_)
         if not within.any():
             raise ValueError(
                 f"No galaxy is left to score: all {len(Y)} lie outside target_limits="
-                f"{self.target_limits}."
+                f"{self.target_limits_}."
             )
-        return float(r2(Y[within], predicted[within]))
+        weights = None if sample_weight is None else np.asarray(sample_weight)[within]
+        return float(r2(Y[within], predicted[within], sample_weight=weights))
 
     @property
     def history_(self) -> dict[str, pd.DataFrame]:
-        """Losses epoch by epoch, for the regressors that keep them."""
+        """Losses in each epoch, for the regressors that keep them."""
         check_is_fitted(self)
         return {
             name: estimator.history_
@@ -325,176 +575,389 @@ class StarFormationRegressor(IntervalMixin, RegressorMixin, _BaseComposition):
             if hasattr(estimator, "history_")
         }
 
+    # What `fit` checks and decides.
+
     def _check_estimators(self) -> tuple[str, ...] | None:
         """Check `estimators`; return the names of the targets if they are known without y."""
-        self._check_params()
-        if not isinstance(self.estimators, list):
+        targets = self.targets
+        if targets is not None and (
+            isinstance(targets, str)
+            or not len(targets)
+            or not all(isinstance(target, str) for target in targets)
+        ):
+            raise ValueError(
+                f"targets must be None or a list of names, such as {list(TARGETS)}; got "
+                f"{targets!r}."
+            )
+        if isinstance(self.estimators, str):
             return None
-        names = [name for name, _ in self.estimators]
+        pairs = (
+            self.estimators
+            if isinstance(self.estimators, list | tuple)
+            else [("all", self.estimators)]
+        )
+        for pair in pairs:
+            if not (isinstance(pair, tuple | list) and len(pair) == 2 and _is_regressor(pair[1])):
+                raise ValueError(
+                    f"estimators must be one of {', '.join(FAMILIES)}, a list of (target, "
+                    f"regressor) pairs, or a regressor; got {pair!r}."
+                )
+        if not isinstance(self.estimators, list | tuple):
+            return None
+        names = [name for name, _ in pairs]
         if not names:
-            raise ValueError("estimators must name at least one (target, regressor); got [].")
+            raise ValueError("estimators must name at least one (target, regressor); got none.")
         self._validate_names(names)
         if self.joint and len(names) > 1:
             raise ValueError(
                 f"joint=True trains one regressor for all targets; got {len(names)}: {names}."
             )
-        if not self.joint and self.targets is not None and list(self.targets) != names:
+        if not self.joint and targets is not None and list(targets) != names:
             raise ValueError(
-                f"targets={list(self.targets)} and the names of estimators, {names}, differ: "
+                f"targets={list(targets)} and the names of estimators, {names}, differ: "
                 "leave targets out, or use the same names in the same order."
             )
         return None if self.joint else tuple(names)
 
-    def _check_params(self) -> None:
-        estimators = self.estimators
-        if isinstance(estimators, str):
-            good = estimators in FAMILIES
-        elif isinstance(estimators, list):
-            good = all(
-                isinstance(e, tuple) and len(e) == 2 and _is_regressor(e[1]) for e in estimators
-            )
-        else:
-            good = _is_regressor(estimators)
-        if not good:
-            raise ValueError(
-                f"estimators must be one of {', '.join(FAMILIES)}, a list of (target, regressor) "
-                f"pairs, or a regressor; got {estimators!r}."
-            )
-        if self.targets is not None and not (
-            isinstance(self.targets, list | tuple)
-            and self.targets
-            and all(isinstance(target, str) for target in self.targets)
-        ):
-            raise ValueError(
-                f"targets must be None or a list of names, such as {list(TARGETS)}; got "
-                f"{self.targets!r}."
-            )
-        if self.target_limits is not None and not isinstance(self.target_limits, Mapping):
-            raise ValueError(
-                "target_limits must be None or a dict such as {'stellar_mass': (9, None)}; got "
-                f"{self.target_limits!r}."
-            )
-        share = self.calibration_fraction
-        if share is not None and not (isinstance(share, Real) and 0 < float(share) < 1):
-            raise ValueError(
-                f"calibration_fraction must be None or lie between 0 and 1; got {share!r}."
-            )
-        n_most = self.max_train_samples
-        if n_most is not None and not (isinstance(n_most, Integral) and n_most >= 2):
-            raise ValueError(
-                f"max_train_samples must be None or a whole number of at least 2; got {n_most!r}."
-            )
+    def _check_variants(self, variants: Any, shape: tuple[int, int]) -> np.ndarray:
+        if variants is None or not len(variants):
+            return np.empty((0, *shape), dtype=np.float32)
+        array = np.asarray(variants)
+        if array.shape[1:] != shape:
+            raise ValueError(f"Each variant must be shaped as X, {shape}; got {array.shape[1:]}.")
+        return array
 
-    def _make(self, name: str) -> Any:
-        """Make the unfitted regressor of this name, or take the one to go on from."""
-        own = self._make_new(name)
-        if self._goes_on() and isinstance(own, KerasMLPRegressor):
-            params = own.get_params(deep=False) | {"warm_start": True}
-            # The seed, if it has none of its own, is that of the last fit.
-            own = self.named_estimators_[name].set_params(
-                **{key: value for key, value in params.items() if key != "random_state"}
+    def _feature_names(self, X: np.ndarray, given: Sequence[str] | None) -> list[str] | None:
+        own = getattr(self, "feature_names_in_", None)
+        names = own if own is not None else given
+        if names is None:
+            return None
+        if len(names) != X.shape[1]:
+            raise ValueError(
+                f"feature_names must name every column of X: got {len(names)} for {X.shape[1]}."
             )
-        return own
+        return list(names)
 
-    def _make_new(self, name: str) -> Any:
-        if isinstance(self.estimators, str):
-            return make_estimator(self.estimators, name)
-        if isinstance(self.estimators, list):
-            return clone(dict(self.estimators)[name])
-        return clone(self.estimators)
+    def _find_conditions(self, n_features: int, names: list[str] | None) -> list[int]:
+        """Positions of the inputs in whose bins intervals are calibrated."""
+        if isinstance(self.conditions, str):
+            return [i for i, name in enumerate(names or ()) if name in AUTO_CONDITIONS]
+        found = []
+        for condition in self.conditions:
+            if isinstance(condition, str):
+                if names is None:
+                    raise ValueError(
+                        f"conditions names {condition!r}, but the columns of X have no names: fit "
+                        "a table, or a StarFormationPipeline, whose steps name their outputs."
+                    )
+                if condition not in names:
+                    close = get_close_matches(condition, names, n=1)
+                    hint = f" Did you mean {close[0]!r}?" if close else ""
+                    raise ValueError(
+                        f"conditions names {condition!r}, which is no input of the regressor: "
+                        f"{', '.join(names)}.{hint}"
+                    )
+                found.append(names.index(condition))
+            elif not -n_features <= condition < n_features:
+                raise ValueError(f"conditions has {condition}, but X has {n_features} columns.")
+            else:
+                found.append(int(condition) % n_features)
+        return found
 
-    def _hold_back(self, X: np.ndarray, Y: np.ndarray) -> np.ndarray:
+    def _read_limits(self, targets: Sequence[str]) -> dict[str, tuple[float, float]]:
+        limits = {}
+        for name, pair in (self.target_limits or {}).items():
+            check_limits(f"target_limits[{name!r}]", pair)
+            if name not in targets:
+                raise ValueError(
+                    f"target_limits names {name!r}, but the targets are {', '.join(targets)}."
+                )
+            limits[name] = open_ends(pair)
+        return limits
+
+    def _hold_back(
+        self,
+        X: np.ndarray,
+        Y: np.ndarray,
+        good: np.ndarray,
+        keys: np.ndarray,
+        earlier: StarFormationRegressor | None,
+    ) -> np.ndarray:
         """Mark the galaxies to be held back from all regressors."""
-        goes_on = self._goes_on()
-        if not goes_on:
+        if earlier is None:
             self._root = check_random_state(self.random_state).randint(2**31 - 1)
-        usable = ~np.isnan(X).all(axis=1) & np.isfinite(Y).any(axis=1) & self._within_limits(Y)
+        usable = ~np.isnan(X).all(axis=1) & np.isfinite(Y).any(axis=1) & good
         self.n_given_ = int(usable.sum())
         held_back = np.zeros(len(X), dtype=bool)
-        if self.calibration_fraction is not None and self.n_given_ >= FEWEST_TO_HOLD_BACK:
-            lots = draw_lots(X, self._root)
-            if not goes_on:
+        if self.calibration_fraction is not None and self.n_given_ >= FEWEST:
+            numbers = draw_numbers(keys, self._root)
+            if earlier is None or not hasattr(earlier, "_last_number"):
                 n = max(1, round(self.calibration_fraction * self.n_given_))
-                self._last_lot = np.sort(lots[usable])[n - 1]
-            held_back = usable & (lots <= self._last_lot)
-            if (held_back == usable).all():  # all rows are equal, and so are their lots
+                self._last_number = np.sort(numbers[usable])[n - 1]
+            held_back = usable & (numbers <= self._last_number)
+            if (held_back == usable).all():  # all rows are equal, and so are their numbers
                 held_back[:] = False
         self.n_calibration_ = int(held_back.sum())
         return held_back
-
-    def _goes_on(self) -> bool:
-        return self.warm_start and hasattr(self, "named_estimators_")
 
     def _rng(self, name: str) -> np.random.Generator:
         # By name: a target's model does not depend on which others are trained.
         return np.random.default_rng([self._root, zlib.crc32(name.encode())])
 
-    def _plan(self, X: np.ndarray, Y: np.ndarray, held_back: np.ndarray) -> list[Job]:
+    def _make(self, name: str, earlier: StarFormationRegressor | None) -> Any:
+        """Make the unfitted regressor of this name, or a copy of the one to go on from."""
+        if isinstance(self.estimators, str):
+            new = make_estimator(self.estimators, name)
+        elif isinstance(self.estimators, list | tuple):
+            new = clone(dict(self.estimators)[name])
+        else:
+            new = clone(self.estimators)
+        if earlier is None or not isinstance(new, KerasMLPRegressor):
+            return new
+        # The seed, if it has none of its own, is that of the last fit.
+        params = new.get_params(deep=False) | {"warm_start": True}
+        params.pop("random_state")
+        return copy.copy(earlier.named_estimators_[name]).set_params(**params)
+
+    def _plan(
+        self,
+        X: np.ndarray,
+        Y: np.ndarray,
+        targets: tuple[str, ...],
+        good: np.ndarray,
+        held_back: np.ndarray,
+        earlier: StarFormationRegressor | None,
+        *,
+        weighted: bool,
+    ) -> list[Job]:
         """Decide what each regressor is to learn, and from which rows."""
         if self.joint:
-            name = self.estimators[0][0] if isinstance(self.estimators, list) else ALL_TARGETS
-            learnt = {name: Y}
+            pairs = isinstance(self.estimators, list | tuple)
+            labels = {self.estimators[0][0] if pairs else ALL_TARGETS: Y}
         else:
-            learnt = dict(zip(self.targets_, Y.T, strict=True))
-        within = self._within_limits(Y)
+            labels = dict(zip(targets, Y.T, strict=True))
         jobs = []
-        for name, target in learnt.items():
-            estimator = self._make(name)
-            check_outputs(estimator, target)
+        for name, target in labels.items():
+            estimator = self._make(name, earlier)
+            check_can_learn(estimator, target, weighted=weighted)
             rng = self._rng(name)
-            seed(estimator, rng)
+            set_seeds(estimator, rng)
             usable = usable_rows(X, estimator)
             labelled = np.isfinite(target).reshape(len(Y), -1).all(axis=1)
-            good = usable & labelled & within
-            rows, aside = np.flatnonzero(good & ~held_back), np.flatnonzero(good & held_back)
+            chosen = usable & labelled & good
+            rows, aside = np.flatnonzero(chosen & ~held_back), np.flatnonzero(chosen & held_back)
             if not len(rows):
-                raise ValueError(nothing_left(name, usable, labelled, within))
+                raise ValueError(
+                    f"No galaxy is left to train {name!r} on, of {len(X)} given: {np.sum(~usable)} "
+                    "have NaN inputs (in a pipeline: rejected by the selection, see the "
+                    f"selector's report_ and reasons), {np.sum(~labelled)} have no label, and "
+                    f"{np.sum(~good)} lie outside target_limits or have no weight."
+                )
             jobs.append(Job(name, estimator, target, self._subsample(rows, rng), aside))
         return jobs
 
     def _plan_posterior(
-        self, X: np.ndarray, widths: np.ndarray | None, jobs: list[Job]
-    ) -> list[Job]:
+        self, X: np.ndarray, widths: np.ndarray | None, targets: tuple[str, ...], jobs: list[Job]
+    ) -> tuple[list[Job], tuple[str, ...]]:
         """Plan the one regressor of the SPS code's posterior widths, if they are known."""
-        self.posterior_targets_: tuple[str, ...] = ()
         if widths is None:
-            return []
+            return [], ()
         known = np.isfinite(widths).any(axis=(0, 2))
-        self.posterior_targets_ = tuple(np.array(self.targets_)[known])
         logs = np.log10(np.maximum(widths[:, known], LEAST_WIDTH)).reshape(len(X), -1)
         labelled = np.isfinite(logs).all(axis=1)
         estimator = width_regressor(jobs[0].estimator)
-        seed(estimator, self._rng("posterior"))
+        set_seeds(estimator, self._rng("posterior"))
         rows, aside = (part[labelled[part]] for part in (jobs[0].rows, jobs[0].held_back))
-        return [Job("posterior", estimator, logs, rows, aside)]
-
-    def _learn_domain(self, X: np.ndarray, learnt: np.ndarray, held_back: np.ndarray) -> None:
-        rate = self.false_alarm_rate
-        if rate is None or len(learnt) < FEWEST_FOR_DOMAIN or (len(held_back) + 1) * rate < 1:
-            return
-        detector = DomainDetector(
-            false_alarm_rate=rate,
-            random_state=int(self._rng("domain").integers(2**31 - 1)),
-        )
-        self.domain_ = detector.fit(X[learnt]).calibrate(X[held_back])
-
-    def _within_limits(self, Y: np.ndarray) -> np.ndarray:
-        within = np.ones(len(Y), dtype=bool)
-        for name, limits in (self.target_limits or {}).items():
-            check_limits(f"target_limits[{name!r}]", limits)
-            if name not in self.targets_:
-                raise ValueError(
-                    f"target_limits names {name!r}, but the targets are {', '.join(self.targets_)}."
-                )
-            low, high = open_ends(limits)
-            column = Y[:, self.targets_.index(name)]
-            within &= (column >= low) & (column <= high)
-        return within
+        names = tuple(name for name, is_known in zip(targets, known, strict=True) if is_known)
+        return [Job("posterior", estimator, logs, rows, aside)], names
 
     def _subsample(self, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         if self.max_train_samples is None or len(rows) <= self.max_train_samples:
             return rows
         return np.sort(rng.choice(rows, self.max_train_samples, replace=False))
+
+    # What `fit` learns besides the regressors.
+
+    def _remember(
+        self, X: np.ndarray, learnt: np.ndarray, earlier: StarFormationRegressor | None
+    ) -> None:
+        """Keep the keys of the galaxies learnt from, so that none of them calibrates."""
+        keys = keys_of(X[learnt])
+        if earlier is not None:
+            keys = np.concatenate([keys, earlier.learnt_keys_])
+        self.learnt_keys_ = np.unique(keys)
+
+    def _learn_uncertainty(
+        self,
+        data: Training,
+        Y: np.ndarray,
+        conditions: list[int],
+        learnt: np.ndarray,
+        held_back: np.ndarray,
+    ) -> None:
+        """Calibrate the intervals and the test for odd galaxies, on those held back."""
+        self.intervals_, self.domain_ = IntervalModel(conditions), None
+        if not held_back.any():
+            return
+        rows = np.flatnonzero(held_back)
+        X, weights, galaxy = data.X[rows], data.weights, np.arange(len(rows))
+        weights = None if weights is None else weights[rows]
+        labels = Y[rows]
+        # Too few to be told apart in groups, galaxies are calibrated as they are observed.
+        if len(data.variants) and self.n_calibration_ >= 2 * SMALLEST_GROUP:
+            X, labels = np.vstack([X, data.variants[0][rows]]), np.vstack([labels, labels])
+            galaxy = np.concatenate([galaxy, galaxy])
+            weights = None if weights is None else np.concatenate([weights, weights])
+        self.intervals_ = self._calibrated(
+            conditions, X, labels, np.arange(len(X)), weights, galaxy
+        )
+        rate = self.false_alarm_rate
+        enough = rate is not None and (len(rows) + 1) * rate >= 1
+        if enough and learnt.sum() >= FEWEST_FOR_DOMAIN:
+            seed = int(self._rng("domain").integers(2**31 - 1))
+            detector = DomainDetector(false_alarm_rate=rate, random_state=seed)
+            known = data.X[learnt]
+            if len(X) > len(rows):
+                known = np.vstack([known, data.variants[0][learnt]])
+            self.domain_ = detector.fit(known).calibrate(X)
+
+    def _calibrated(
+        self,
+        conditions: Sequence[int],
+        X: np.ndarray,
+        Y: np.ndarray,
+        rows: np.ndarray,
+        weights: np.ndarray | None = None,
+        galaxy: np.ndarray | None = None,
+    ) -> IntervalModel:
+        """Make intervals that are calibrated on these rows, for targets of which 2 are known."""
+        intervals = IntervalModel(conditions)
+        for k, target in enumerate(self.targets_):
+            known = rows[np.isfinite(Y[rows, k]) & self._emulators.usable(X[rows], k)]
+            if len(known) >= 2:
+                intervals.calibrate(
+                    target,
+                    self._raw_quantiles(X[known], k),
+                    Y[known, k],
+                    None if weights is None else weights[known],
+                    None if galaxy is None else galaxy[known],
+                )
+        return intervals
+
+    def _announce(
+        self, X: np.ndarray, targets: tuple[str, ...], explicit: tuple[str, ...] | None
+    ) -> None:
+        """Warn of what a user might not expect."""
+        asked = explicit is not None or self.targets is not None
+        if asked and targets != TARGETS and sorted(targets) == sorted(TARGETS):
+            warnings.warn(
+                f"predict will give its columns in the order asked for, {', '.join(targets)}, but "
+                "sfml.metrics takes three columns without names to be in that of sfml.TARGETS: "
+                "pass targets= to metrics of arrays. (score, scorers and displays know the order.)",
+                UserWarning,
+                stacklevel=4,
+            )
+        partly = np.isnan(X).any(axis=1) & ~np.isnan(X).all(axis=1)
+        unable = {
+            type(e).__name__ for e in self.estimators_ if not get_tags(e).input_tags.allow_nan
+        }
+        if partly.any() and unable:
+            warnings.warn(
+                f"{int(partly.sum())} of {len(X)} galaxies have inputs that are missing, which "
+                f"{', '.join(sorted(unable))} cannot take: they are left out, and get no "
+                "prediction. Use another regressor, such as method='mlp', or put an imputer "
+                "before this one.",
+                UserWarning,
+                stacklevel=4,
+            )
+
+    # What the predictions are made of.
+
+    def _check_inputs(self, X: Any) -> np.ndarray:
+        check_is_fitted(self)
+        return validate_data(
+            self,
+            X,
+            reset=False,
+            dtype=np.float64,
+            ensure_all_finite="allow-nan",
+            ensure_min_samples=0,
+        )
+
+    @np.errstate(all="ignore")
+    def _emulators_of(self, X: Any) -> np.ndarray:
+        """Predict, to (n_galaxies, n_targets), without a warning for what is missing."""
+        X = self._check_inputs(X)
+        return self._emulators.predict(X)
+
+    def _raw_quantiles(self, X: np.ndarray, k: int) -> RawQuantiles:
+        return RawQuantiles(*self._emulators.raw_quantiles(X, k), X)
+
+    @np.errstate(all="ignore")
+    def _quantiles_and_crossings(
+        self, X: np.ndarray, q: np.ndarray, uncertainty: str
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Quantiles of shape (n_galaxies, n_targets, len(q)), and where raw ones had crossed."""
+        self._check_can_tell(q, uncertainty)
+        out = np.full((len(X), len(self.targets_), len(q)), np.nan)
+        crossed = np.zeros(len(X), dtype=bool)
+        widths = None if uncertainty == "emulator" else self._posterior_widths(X)
+        for k, target in enumerate(self.targets_):
+            usable = self._emulators.usable(X, k)
+            if not usable.any():
+                continue
+            rows = slice(None) if usable.all() else usable
+            raw = self._raw_quantiles(X[rows], k)
+            crossed[rows] |= raw.cross()
+            if uncertainty == "sps":
+                quantiles = uncross(raw.values, raw.levels)
+            else:
+                quantiles = self.intervals_.predict(target, raw)
+            if widths is not None:
+                quantiles = add_posterior(
+                    quantiles, raw.levels, widths[rows, k], emulator=uncertainty == "total"
+                )
+            out[rows, k] = interpolate_quantiles(quantiles, raw.levels, q)
+        return out, crossed
+
+    def _check_can_tell(self, q: Any, uncertainty: str) -> None:
+        if uncertainty not in UNCERTAINTIES:
+            raise ValueError(
+                f"uncertainty must be one of {', '.join(UNCERTAINTIES)}; got {uncertainty!r}."
+            )
+        if uncertainty != "emulator" and self.posterior_ is None:
+            raise ValueError(
+                f"uncertainty={uncertainty!r} needs the SPS code's own percentiles: fit with a y "
+                "that has columns such as stellar_mass_p16 and stellar_mass_p84 beside "
+                "stellar_mass (make_mock_survey and load_gama give them with percentiles=True)."
+            )
+        if uncertainty == "sps":
+            return
+        lacking = self.intervals_.lacking(self.targets_)
+        if lacking:
+            raise ValueError(
+                f"The intervals of {', '.join(lacking)} are not calibrated, since no galaxies with "
+                f"a label were held back from training ({self.n_given_} galaxies to learn from, of "
+                f"which at least {FEWEST} are needed): set calibration_fraction=0.2, or call "
+                "calibrate(X, y) with galaxies that fit was not given."
+            )
+        self.intervals_.check_levels(q)
+
+    def _posterior_widths(self, X: np.ndarray) -> np.ndarray:
+        """Widths of the code's posterior, of shape (n_galaxies, n_targets, 2)."""
+        widths = np.full((len(X), len(self.targets_), 2), np.nan)
+        usable = usable_rows(X, self.posterior_)
+        if usable.any():
+            logs = np.asarray(self.posterior_.predict(X[usable])).reshape(usable.sum(), -1)
+            known = [self.targets_.index(target) for target in self.posterior_targets_]
+            rows = np.flatnonzero(usable)[:, np.newaxis]
+            widths[rows, known] = np.reshape(10.0**logs, (-1, len(known), 2))
+        return widths
+
+    def _out_of_domain(self, X: np.ndarray) -> np.ndarray:
+        if self.domain_ is None or not len(X):
+            return np.zeros(len(X), dtype=bool)
+        return self.domain_.predict(X) < 0
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -503,5 +966,17 @@ class StarFormationRegressor(IntervalMixin, RegressorMixin, _BaseComposition):
         return tags
 
 
+def _within(
+    Y: np.ndarray, targets: Sequence[str], limits: Mapping[str, tuple[float, float]]
+) -> np.ndarray:
+    """Say which galaxies have labels within the limits, of shape (n_galaxies,)."""
+    within = np.ones(len(Y), dtype=bool)
+    for name, (low, high) in limits.items():
+        column = Y[:, list(targets).index(name)]
+        within &= (column >= low) & (column <= high)
+    return within
+
+
 def _is_regressor(estimator: Any) -> bool:
-    return hasattr(estimator, "fit") and hasattr(estimator, "get_params")
+    able = all(hasattr(estimator, name) for name in ("fit", "predict", "get_params"))
+    return able and get_tags(estimator).estimator_type in ("regressor", None)

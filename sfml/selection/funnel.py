@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -29,6 +29,9 @@ class SelectionReport:
         Galaxies before the first cut.
     cuts : tuple of Cut
         The cuts in sequence: name, description, rejected_alone, rejected_in_sequence, left.
+    missing : dict of str to int
+        For each band with any, the galaxies in which it was not measured: those whose error says
+        nothing count too.
 
     Examples
     --------
@@ -41,6 +44,7 @@ class SelectionReport:
 
     n_galaxies: int
     cuts: tuple[Cut, ...]
+    missing: dict[str, int] = field(default_factory=dict)
 
     @property
     def n_selected(self) -> int:
@@ -48,7 +52,7 @@ class SelectionReport:
         return self.cuts[-1].left if self.cuts else self.n_galaxies
 
     def to_frame(self) -> pd.DataFrame:
-        """Give the funnel as a table, one row a cut, indexed by the cut's name.
+        """Give the funnel as a table, one row per cut, indexed by the cut's name.
 
         Returns
         -------
@@ -64,41 +68,50 @@ class SelectionReport:
             counts = (cut.rejected_alone, cut.rejected_in_sequence, cut.left)
             rows.append((cut.name, cut.description, *(f"{count:,}" for count in counts)))
         widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
-        return "\n".join(
+        lines = [
             "  ".join(
                 cell.ljust(width) if i < 2 else cell.rjust(width)
                 for i, (cell, width) in enumerate(zip(row, widths, strict=True))
             ).rstrip()
             for row in rows
-        )
+        ]
+        if self.missing:
+            counts = ", ".join(f"{band} {count:,}" for band, count in self.missing.items())
+            lines.append(f"galaxies in which a band is missing: {counts}")
+        return "\n".join(lines)
 
     def _repr_html_(self) -> str:
         return self.to_frame().to_html()
 
 
 def count_funnel(
-    flags: dict[str, np.ndarray], descriptions: dict[str, str], n_galaxies: int
+    cuts: dict[str, np.ndarray], descriptions: dict[str, str], flux: np.ndarray, bands: list[str]
 ) -> SelectionReport:
-    """Count what each cut rejects.
+    """Count what each cut rejects, and what is missing.
 
     Parameters
     ----------
-    flags : dict of str to ndarray of bool, shape (n_galaxies,)
+    cuts : dict of str to ndarray of bool, shape (n_galaxies,)
         Where each cut rejects, in sequence.
     descriptions : dict of str to str
         What each cut keeps.
-    n_galaxies : int
-        Number of galaxies.
+    flux : ndarray of shape (n_galaxies, n_bands)
+        Fluxes, NaN where missing.
+    bands : list of str
+        Names of the bands.
 
     Returns
     -------
     SelectionReport
     """
-    cuts = []
-    left = np.ones(n_galaxies, dtype=bool)
-    for name, rejected in flags.items():
+    counted = []
+    left = np.ones(len(flux), dtype=bool)
+    for name, rejected in cuts.items():
         before = int(left.sum())
         left &= ~rejected
         after = int(left.sum())
-        cuts.append(Cut(name, descriptions[name], int(rejected.sum()), before - after, after))
-    return SelectionReport(n_galaxies, tuple(cuts))
+        counted.append(Cut(name, descriptions[name], int(rejected.sum()), before - after, after))
+    missing = dict(zip(bands, np.isnan(flux).sum(axis=0).tolist(), strict=True))
+    return SelectionReport(
+        len(flux), tuple(counted), {band: count for band, count in missing.items() if count}
+    )

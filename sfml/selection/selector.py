@@ -9,23 +9,27 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
-from sklearn.utils import check_consistent_length
+from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sfml import tables
 from sfml.bands import GAMA, BandSet
-from sfml.flags import CUT_FLAGS, raised
-from sfml.photometry.guard import UnitGuard
-from sfml.photometry.photometry import N_REDSHIFT, Photometry
+from sfml.base import fit_method
+from sfml.compat import Interval, StrOptions
+from sfml.flags import CUT_FLAGS, Flag, flag_where
+from sfml.photometry import Layout, Photometry, read_photometry
+from sfml.photometry.guard import UnitGuard, check_are_fluxes
+from sfml.photometry.missing import learn_largest_errors
+from sfml.photometry.reading import blank_missing
 from sfml.selection.dropout import draw_dropout
 from sfml.selection.funnel import SelectionReport, count_funnel
-from sfml.targets import TARGETS, check_limits, open_ends, read_one_target
+from sfml.selection.rules import Range, Rules, any_of, index_of
+from sfml.targets import TARGETS
 
 __all__ = ["GamaSampleSelector", "SelectionReport"]
 
 
-class GamaSampleSelector(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+class GamaSampleSelector(TransformerMixin, BaseEstimator):
     """Blank the galaxies that a network should not learn from or be asked about.
 
     A Pipeline cannot drop rows, so a rejected galaxy stays in its place with every output NaN:
@@ -48,8 +52,10 @@ class GamaSampleSelector(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         `reasons` where y is given, and counted in `report_`; never by `transform`, since it is
         unknown when predicting. `StarFormationRegressor.target_limits` is the same cut there.
     missing : {"reject", "allow"}, default="reject"
-        Galaxies with a missing band. A band is missing where its flux or its error is NaN or one
-        of the band set's codes, or where the error is not positive. Allowed ones become NaN.
+        Galaxies with a missing band. A band is missing where its flux or its error is NaN, null,
+        masked or one of the band set's codes, where the error is not positive or so large that
+        the flux says nothing, and where the flux is 100 sigma below zero. Allowed ones become
+        NaN, and a table may then lack all columns of some bands when predicting.
     negative : {"reject", "allow"}, default="reject"
         Galaxies with a negative flux that is not a code.
     min_bands : int, default=6
@@ -68,9 +74,11 @@ class GamaSampleSelector(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     targets : sequence of str, default=TARGETS
         What the columns of a y without names are.
     unit_guard : bool, default=True
-        Whether `transform` refuses a catalogue most of whose galaxies are ten times brighter, or
-        fainter, than nearly all (99.8 %) of those selected in `fit`: fluxes in another unit, most
-        likely. Fewer than 100 galaxies in `fit` are no guard.
+        Whether `fit` refuses magnitudes and inverse variances, and `transform` a catalogue of 100
+        galaxies or more that is in another unit than that of `fit`: most galaxies are ten times
+        brighter, or fainter, than nearly all (99.8 %) of those selected in `fit`, or all fluxes and
+        errors are larger by a common factor of 5 (a smaller one, above 1.25, is a warning). Single
+        galaxies are never refused, but flagged.
 
     Attributes
     ----------
@@ -78,6 +86,8 @@ class GamaSampleSelector(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         The funnel of the galaxies given to `fit`.
     bands_ : BandSet or None
         The bands in use; None with "positional".
+    layout_ : Layout
+        What the outputs of `transform` are.
     feature_names_in_ : ndarray of str
         The columns read: fluxes, errors where needed, and the redshift.
     n_features_in_ : int
@@ -85,8 +95,9 @@ class GamaSampleSelector(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     Notes
     -----
-    Flux errors are read only if a cut or the output needs them (``min_bands > 0`` or
-    ``keep_errors``). A table's columns are found by name and others are left alone; an array
+    Outputs have the same names for every survey: ``<band>_flux``, ``<band>_fluxerr``, ``redshift``
+    and ``redshift_error``. Flux errors are read only if a cut or the output needs them
+    (``min_bands > 0`` or ``keep_errors``). A table's columns are found by name and others are left alone; an array
     without names must have exactly the columns of `feature_names_in_`, in that order.
 
     References
@@ -105,6 +116,21 @@ class GamaSampleSelector(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     >>> len(X_selected) == selector.report_.n_selected
     True
     """
+
+    _parameter_constraints: dict[str, list[Any]] = {
+        "bands": [BandSet, StrOptions({"positional"}), None],
+        "z_range": [tuple, list, None],
+        "stellar_mass_range": [tuple, list, None],
+        "missing": [StrOptions({"reject", "allow"})],
+        "negative": [StrOptions({"reject", "allow"})],
+        "min_bands": [Interval(Integral, 0, None, closed="left")],
+        "min_snr": [Interval(Real, None, None, closed="neither")],
+        "upper_limits": [Interval(Real, 0, None, closed="neither"), None],
+        "keep_errors": ["boolean"],
+        "redshift": [StrOptions({"spectroscopic", "photometric", "none"})],
+        "targets": ["array-like"],
+        "unit_guard": ["boolean"],
+    }
 
     def __init__(
         self,
@@ -135,7 +161,8 @@ class GamaSampleSelector(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         self.targets = targets
         self.unit_guard = unit_guard
 
-    def fit(self, X: Any, y: Any = None) -> GamaSampleSelector:
+    @fit_method
+    def fit(self, X: Any, y: Any = None, *, stellar_mass_range: Range = None) -> GamaSampleSelector:
         """Check the catalogue's layout and count what each cut rejects.
 
         Parameters
@@ -144,6 +171,8 @@ class GamaSampleSelector(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             Catalogue with fluxes and errors in the band set's unit and the redshift.
         y : array-like of shape (n_galaxies, n_targets), default=None
             Targets in dex. Only the stellar mass is looked at, for `report_`.
+        stellar_mass_range : (float or None, float or None) or None, default=None
+            Cut in stellar mass that another step makes, to be counted in `report_` too.
 
         Returns
         -------
@@ -152,14 +181,35 @@ class GamaSampleSelector(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If a parameter is out of range, or if columns are absent, not numeric, infinite, or
-            in a unit that cannot be converted.
+            If a parameter is out of range, if columns are absent, not numeric, infinite, or in a
+            unit that cannot be converted, or if fluxes look like magnitudes, or errors like
+            inverse variances.
+
+        Warns
+        -----
+        UserWarning
+            If a cut rejects more than half of the galaxies.
         """
-        self._check_params()
+        rules = self._rules(X)
+        # What is kept of the parameters: nothing else is read after `fit`.
+        self.rules_, self._upper_limits = rules, self.upper_limits
+        self._largest_error: np.ndarray | None = None
+        self._guard: UnitGuard | None = None
+        self.bands_ = rules.layout.bands
+        self.layout_ = rules.layout.with_errors(bool(self.keep_errors))
         photometry = self._read(X, reset=True)
-        flags = self._flags(photometry, y)
-        self.report_ = count_funnel(flags, self._descriptions(), len(photometry.flux))
-        self._guard = UnitGuard.learn(photometry.rows(~_any(flags, len(photometry.flux))))
+        self._largest_error = learn_largest_errors(photometry.error)
+        blank_missing(photometry, self._largest_error)
+        if self.unit_guard and self.bands_ is not None:
+            check_are_fluxes(photometry, self.bands_)
+        cuts = rules.rejected(photometry, y, stellar_mass_range)
+        self.report_ = count_funnel(
+            cuts, rules.describe(stellar_mass_range), photometry.flux, rules.layout.band_names
+        )
+        self._warn_of_large_cuts()
+        if self.unit_guard and self.bands_ is not None:
+            kept = ~any_of(cuts, len(photometry.flux))
+            self._guard = UnitGuard.learn(photometry.rows(kept))
         return self
 
     def transform(self, X: Any) -> np.ndarray:
@@ -181,14 +231,55 @@ class GamaSampleSelector(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         ValueError
             As `fit`, or by `unit_guard`.
         """
+        return self._blank_and_flag(X)[0]
+
+    def flag(self, X: Any) -> np.ndarray:
+        """Flag the galaxies that `transform` blanks, and those that may be in another unit.
+
+        Parameters
+        ----------
+        X : table or array of shape (n_galaxies, n_columns)
+            Catalogue.
+
+        Returns
+        -------
+        ndarray of int, shape (n_galaxies,)
+            Sums of `sfml.flags.Flag`.
+        """
+        return self._blank_and_flag(X)[1]
+
+    def transform_and_flag(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Do both, and read the catalogue once.
+
+        Parameters
+        ----------
+        X : table or array of shape (n_galaxies, n_columns)
+            Catalogue.
+
+        Returns
+        -------
+        values : ndarray of shape (n_galaxies, n_outputs)
+            As `transform` gives them.
+        flags : ndarray of int, shape (n_galaxies,)
+            As `flag` gives them.
+        """
+        return self._blank_and_flag(X)
+
+    def _blank_and_flag(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
         check_is_fitted(self)
-        photometry = self._read(X, reset=False)
-        rejected = _any(self._flags(photometry, None), len(photometry.flux))
-        if self.unit_guard and self.bands_ is not None:
+        photometry = self._read(X)
+        n_galaxies = len(photometry.flux)
+        cuts = self.rules_.rejected(photometry)
+        rejected = any_of(cuts, n_galaxies)
+        flags = np.zeros(n_galaxies, dtype=np.int64)
+        for name, where in cuts.items():
+            flags |= flag_where(CUT_FLAGS[name], where)
+        if self._guard is not None:
             self._guard.check(photometry.rows(~rejected))
-        out = photometry.columns(errors=self.keep_errors)
+            flags |= flag_where(Flag.UNIT, self._guard.flag(photometry))
+        out = photometry.columns(errors=self.layout_.errors)
         out[rejected] = np.nan
-        return out
+        return out, flags
 
     def select(self, X: Any, y: Any = None) -> Any:
         """Keep the selected galaxies only; needs no `fit`.
@@ -211,7 +302,7 @@ class GamaSampleSelector(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         return X_selected if y is None else (X_selected, tables.take_rows(y, selected))
 
     def reasons(self, X: Any, y: Any = None) -> pd.DataFrame:
-        """Say which cuts reject each galaxy; needs no `fit`.
+        """Say which cuts reject each galaxy; needs no `fit`, and reads the parameters as they are.
 
         Parameters
         ----------
@@ -223,35 +314,24 @@ class GamaSampleSelector(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         Returns
         -------
         DataFrame of bool, shape (n_galaxies, n_cuts)
-            One column a cut in use, True where it rejects; with the index of X if it has one.
+            One column for each cut in use, True where it rejects; with the index of X if it has
+            one.
         """
-        self._check_params()
-        flags = self._flags(self._read(X, reset=None), y)
-        index = tables.row_index(X)
-        return pd.DataFrame(
-            flags, index=pd.RangeIndex(tables.n_rows(X)) if index is None else index
-        )
-
-    def flag(self, X: Any) -> np.ndarray:
-        """Flag the galaxies that `transform` blanks.
-
-        Parameters
-        ----------
-        X : table or array of shape (n_galaxies, n_columns)
-            Catalogue.
-
-        Returns
-        -------
-        ndarray of int, shape (n_galaxies,)
-            Sums of `sfml.flags.Flag`.
-        """
-        flag = np.zeros(tables.n_rows(X), dtype=np.int64)
-        for name, rejected in self.reasons(X).items():
-            flag |= raised(CUT_FLAGS[str(name)], rejected.to_numpy())
-        return flag
+        self._validate_params()
+        if y is not None:
+            tables.check_same_rows(X, y)
+        rules = self._rules(X)
+        if rules.layout.bands is None:
+            values = validate_data(
+                GamaSampleSelector(), X, dtype=np.float64, ensure_all_finite="allow-nan"
+            )
+            photometry = rules.layout.split(values)
+        else:
+            photometry = read_photometry(X, rules.layout, upper_limits=self.upper_limits)
+        return pd.DataFrame(rules.rejected(photometry, y), index=index_of(X))
 
     def split(self, values: Any) -> Photometry:
-        """Tell the columns that `transform` gives apart, if the bands are named.
+        """Tell the columns that `transform` gives apart.
 
         Parameters
         ----------
@@ -264,47 +344,33 @@ class GamaSampleSelector(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             Arrays `flux`, `error`, `redshift` and `redshift_error`; None for what is not there.
         """
         check_is_fitted(self)
-        assert self.bands_ is not None
-        return Photometry.split(
-            np.asarray(values, dtype=np.float64),
-            len(self.bands_),
-            errors=self.keep_errors,
-            n_redshift=N_REDSHIFT[self.redshift],
-        )
+        return self.layout_.split(np.asarray(values, dtype=np.float64))
 
-    def drop_bands(
-        self, X: np.ndarray, n_variants: int, rng: np.random.Generator
-    ) -> list[np.ndarray]:
+    def drop_bands(self, X: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Take bands away from galaxies, at random and as surveys do.
 
         Parameters
         ----------
         X : ndarray of shape (n_galaxies, n_outputs)
             What `transform` gave.
-        n_variants : int
-            How often.
         rng : Generator
             Source of randomness.
 
         Returns
         -------
-        list of ndarray of shape (n_galaxies, n_outputs)
+        ndarray of shape (n_galaxies, n_outputs)
             The galaxies as they would be without these bands; NaN marks a band not observed.
             Each keeps as many bands that reach `min_snr` as `min_bands` asks for.
         """
-        check_is_fitted(self)
-        assert self.bands_ is not None
         photometry = self.split(X)
         flux, error = photometry.flux, photometry.error
         observed = ~np.isnan(flux)
-        detected = observed if error is None else flux >= self.min_snr * error
+        rules = self.rules_
+        detected = observed if error is None else flux >= rules.min_snr * error
+        assert self.bands_ is not None
         wavelengths = np.asarray(self.bands_.wavelengths)
-        return [
-            photometry.without(
-                draw_dropout(observed, detected, wavelengths, self.min_bands, rng)
-            ).columns(errors=True)
-            for _ in range(n_variants)
-        ]
+        dropped = draw_dropout(observed, detected, wavelengths, rules.min_bands, rng)
+        return photometry.without(dropped).columns(errors=True)
 
     def get_feature_names_out(self, input_features: Sequence[str] | None = None) -> np.ndarray:
         """Name the outputs of `transform`.
@@ -312,199 +378,97 @@ class GamaSampleSelector(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         Parameters
         ----------
         input_features : sequence of str, default=None
-            If given, must be the columns read in `fit`.
+            Ignored: the outputs have the same names for every survey.
 
         Returns
         -------
         ndarray of str
         """
-        names = super().get_feature_names_out(input_features)
-        if self.bands_ is None or self.keep_errors or not self._needs_errors():
-            return names
-        n_bands = len(self.bands_)
-        return np.concatenate([names[:n_bands], names[2 * n_bands :]])
+        check_is_fitted(self)
+        return np.asarray(self.layout_.names, dtype=object)
 
-    def _needs_errors(self) -> bool:
-        return bool(self.min_bands) or self.keep_errors or self.upper_limits is not None
-
-    def _check_params(self) -> None:
-        for name in ("missing", "negative"):
-            if getattr(self, name) not in ("reject", "allow"):
-                raise ValueError(
-                    f"{name} must be 'reject' or 'allow'; got {getattr(self, name)!r}."
-                )
-        if self.redshift not in N_REDSHIFT:
-            raise ValueError(
-                f"redshift must be 'spectroscopic', 'photometric' or 'none'; got {self.redshift!r}."
-            )
-        if self.upper_limits is not None and not (
-            isinstance(self.upper_limits, Real) and float(self.upper_limits) > 0
-        ):
-            raise ValueError(
-                "upper_limits must be None or the number of sigma of the limits, such as 3; got "
-                f"{self.upper_limits!r}."
-            )
-        for name in ("z_range", "stellar_mass_range"):
-            _check_range(name, getattr(self, name))
-        is_count = isinstance(self.min_bands, Integral) and not isinstance(self.min_bands, bool)
-        if not is_count or self.min_bands < 0:
-            raise ValueError(
-                f"min_bands must be a whole number, 0 for no cut; got {self.min_bands!r}."
-            )
-        if not isinstance(self.min_snr, Real) or np.isnan(self.min_snr):
-            raise ValueError(f"min_snr must be a number; got {self.min_snr!r}.")
-        if not (
-            self.bands is None or self.bands == "positional" or isinstance(self.bands, BandSet)
-        ):
-            raise ValueError(f"bands must be a BandSet, 'positional' or None; got {self.bands!r}.")
-        if isinstance(self.bands, BandSet) and self.min_bands > len(self.bands):
-            raise ValueError(
-                f"min_bands={self.min_bands} can never be reached with {len(self.bands)} bands: "
-                "lower it, or use 0 for no cut."
-            )
-        if self.bands == "positional" and self.redshift != "spectroscopic":
+    def _rules(self, X: Any) -> Rules:
+        """Check the parameters together, and keep what is needed of them."""
+        positional = isinstance(self.bands, str)
+        bands = None if positional else GAMA if self.bands is None else self.bands
+        needs_errors = bool(self.min_bands or self.keep_errors or self.upper_limits is not None)
+        if positional and self.redshift != "spectroscopic":
             raise ValueError(
                 f"redshift={self.redshift!r} needs a BandSet that says which columns are which."
             )
-        if self.bands == "positional" and self._needs_errors():
+        if positional and needs_errors:
             raise ValueError(
                 "bands='positional' has no flux errors: set min_bands=0 and keep_errors=False, or "
                 "describe the columns with a BandSet."
             )
-
-    def _read(self, X: Any, *, reset: bool | None) -> Photometry:
-        """Read what the cuts need; `reset` is as in `validate_data`, None to leave no trace."""
-        if isinstance(self.bands, str):
-            return self._read_positional(X, reset)
-        bands = GAMA if self.bands is None else self.bands
-        if reset and not tables.n_rows(X):
-            raise ValueError("Found array with 0 sample(s): a catalogue to fit needs galaxies.")
-        errors = bands.error_columns if self._needs_errors() else ()
-        redshift = self._redshift_columns(bands)
-        columns = [*bands.flux_columns, *errors, *redshift]
-        units = [bands.unit] * (len(columns) - len(redshift)) + [None] * len(redshift)
-        named = tables.column_names(X) is not None
-        if reset is False and self._fitted_on_names and not named:
-            warnings.warn(
-                "X does not have valid feature names, but GamaSampleSelector was fitted with "
-                "feature names: its columns are taken to be feature_names_in_, in that order.",
-                UserWarning,
-                stacklevel=3,
-            )
-        values = tables.extract(X, columns, unit=units, missing_codes=bands.missing_codes)
-        _check_finite(values, columns)
-        if reset:
-            self.bands_: BandSet | None = bands
-            self._fitted_on_names: bool = named
-            self.n_features_in_ = len(columns)
-            self.feature_names_in_ = np.asarray(columns, dtype=object)
-        return Photometry.split(
-            values, len(bands), errors=bool(errors), n_redshift=len(redshift)
-        ).clean(bands, self.upper_limits)
-
-    def _read_positional(self, X: Any, reset: bool | None) -> Photometry:
-        own = self if reset is not None else GamaSampleSelector()
-        values = validate_data(
-            own,
-            X,
-            reset=reset is not False,
-            dtype=np.float64,
-            ensure_all_finite="allow-nan",
-            ensure_min_samples=1 if reset else 0,
-            copy=True,
-        )
-        if reset:
-            self.bands_ = None
-        return Photometry.split(values, values.shape[1] - 1, errors=False).clean(GAMA)
-
-    def _redshift_columns(self, bands: BandSet) -> list[str]:
-        if self.redshift == "none":
-            return []
-        if self.redshift == "spectroscopic":
-            return [bands.redshift]
-        if bands.redshift_error is None:
+        if bands is not None and self.redshift == "photometric" and bands.redshift_error is None:
             raise ValueError(
                 "redshift='photometric' needs the name of the column with the redshift's error: "
                 "set the band set's redshift_error, as in "
                 "dataclasses.replace(sfml.GAMA, redshift_error='Z_err')."
             )
-        return [bands.redshift, bands.redshift_error]
+        n_bands = np.shape(X)[1] - 1 if positional and np.ndim(X) == 2 else None
+        return Rules(
+            layout=Layout(bands, needs_errors, self.redshift, n_bands),
+            z_range=self.z_range,
+            stellar_mass_range=self.stellar_mass_range,
+            missing=self.missing,
+            negative=self.negative,
+            min_bands=self.min_bands,
+            min_snr=self.min_snr,
+            targets=tuple(self.targets),
+        )
 
-    def _flags(self, photometry: Photometry, y: Any) -> dict[str, Any]:
-        """Where each cut in use rejects, in the order of the paper."""
-        flux, error, redshift, redshift_error = photometry
-        flags: dict[str, Any] = {}
-        if self.z_range is not None and redshift is not None:
-            low, high = open_ends(self.z_range)
-            flags["redshift"] = ~((redshift > low) & (redshift <= high))
-            if redshift_error is not None:
-                flags["redshift"] |= ~(redshift_error >= 0)
-        mass = self._stellar_mass(y, len(flux))
-        if mass is not None and self.stellar_mass_range is not None:
-            low, high = open_ends(self.stellar_mass_range)
-            flags["stellar_mass"] = ~((mass >= low) & (mass <= high))
-        if self.missing == "reject":
-            flags["missing"] = np.isnan(flux).any(axis=1)
-        if self.negative == "reject":
-            flags["negative"] = (flux < 0).any(axis=1)
-        if self.min_bands:
-            assert error is not None
-            n_detected = np.sum(flux >= self.min_snr * error, axis=1)
-            flags["snr"] = n_detected < self.min_bands
-        return flags
+    def _read(self, X: Any, *, reset: bool = False) -> Photometry:
+        """Read what the cuts need, as the rules of `fit` say."""
+        layout = self.rules_.layout
+        if layout.bands is None:
+            values = validate_data(
+                self,
+                X,
+                reset=reset,
+                dtype=np.float64,
+                ensure_all_finite="allow-nan",
+                ensure_min_samples=1 if reset else 0,
+                copy=True,
+            )
+            return layout.split(values)
+        named = tables.column_names(X) is not None
+        if reset:
+            if not tables.n_rows(X):
+                raise ValueError("Found array with 0 sample(s): a catalogue to fit needs galaxies.")
+            self._fitted_on_names = named
+            self.feature_names_in_ = np.asarray(layout.catalogue_columns, dtype=object)
+            self.n_features_in_ = len(self.feature_names_in_)
+        elif self._fitted_on_names and not named:
+            warnings.warn(
+                "X does not have valid feature names, but GamaSampleSelector was fitted with "
+                "feature names: its columns are taken to be feature_names_in_, in that order.",
+                UserWarning,
+                stacklevel=4,
+            )
+        return read_photometry(
+            X,
+            layout,
+            upper_limits=self._upper_limits,
+            largest_error=self._largest_error,
+            absent_bands=not reset and self.rules_.missing == "allow",
+        )
 
-    def _stellar_mass(self, y: Any, n_galaxies: int) -> np.ndarray | None:
-        if y is None or self.stellar_mass_range is None:
-            return None
-        mass = read_one_target(y, "stellar_mass", self.targets)
-        if mass is not None and len(mass) != n_galaxies:
-            check_consistent_length(np.empty(n_galaxies), mass)
-        return mass
-
-    def _descriptions(self) -> dict[str, str]:
-        bands = "band" if self.min_bands == 1 else "bands"
-        return {
-            "redshift": _as_text("z", self.z_range, "<"),
-            "stellar_mass": _as_text("log10 M*/Msun", self.stellar_mass_range, "<="),
-            "missing": "every band measured",
-            "negative": "no negative flux",
-            "snr": f"at least {self.min_bands} {bands} with SNR >= {self.min_snr:g}",
-        }
+    def _warn_of_large_cuts(self) -> None:
+        n = self.report_.n_galaxies
+        for cut in self.report_.cuts:
+            if cut.rejected_alone * 2 > n:
+                warnings.warn(
+                    f"The cut {cut.name!r} (it keeps: {cut.description}) rejects "
+                    f"{cut.rejected_alone} of {n} galaxies given to fit. Change it if it is not "
+                    "meant for this survey: every cut is an argument of "
+                    "make_star_formation_pipeline and a parameter of GamaSampleSelector.",
+                    UserWarning,
+                    stacklevel=4,
+                )
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         return tags
-
-
-def _any(flags: dict[str, Any], n_galaxies: int) -> np.ndarray:
-    """Where at least one cut rejects."""
-    rejected: np.ndarray = np.zeros(n_galaxies, dtype=bool)
-    for flagged in flags.values():
-        rejected |= flagged
-    return rejected
-
-
-def _check_range(name: str, limits: Any) -> None:
-    if limits is None:
-        return
-    check_limits(name, limits)
-
-
-def _as_text(quantity: str, limits: Any, below: str) -> str:
-    if limits is None:
-        return quantity
-    low, high = limits
-    left = "" if low is None else f"{low:g} {below} "
-    right = "" if high is None else f" <= {high:g}"
-    return f"{left}{quantity}{right}"
-
-
-def _check_finite(values: np.ndarray, columns: Sequence[str]) -> None:
-    infinite = np.isinf(values)
-    if infinite.any():
-        named = [name for name, bad in zip(columns, infinite.any(axis=0), strict=True) if bad]
-        raise ValueError(
-            f"Input X contains infinity in {infinite.sum()} places, in the columns "
-            f"{', '.join(named)}: write NaN, or one of the band set's codes, for a missing value."
-        )
