@@ -1,4 +1,4 @@
-"""Derivatives of a trained network by its inputs, in NumPy."""
+"""Derivatives of a trained network with respect to its inputs, in NumPy."""
 
 from __future__ import annotations
 
@@ -40,6 +40,7 @@ SLOPES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 """Derivatives of the functions in `ACTIVATIONS`; none overwrites its argument."""
 
 
+@np.errstate(all="ignore")  # as in the forward pass
 def input_gradient(
     X: np.ndarray,
     coefs: Sequence[np.ndarray],
@@ -54,9 +55,9 @@ def input_gradient(
     X : ndarray of shape (n_samples, n_features)
         Inputs, as the network saw them in training.
     coefs : sequence of ndarray of shape (n_in, n_out) or (n_networks, n_in, n_out)
-        Weights, an array a layer.
+        Weights, one array per layer.
     intercepts : sequence of ndarray of shape (n_out,) or (n_networks, n_out)
-        Biases, an array a layer.
+        Biases, one array per layer.
     activation : str
         Key of `ACTIVATIONS`, for every layer but the last.
     outputs : sequence of int
@@ -83,7 +84,7 @@ def input_gradient(
 def _slopes(
     X: np.ndarray, weights: list[np.ndarray], biases: list[np.ndarray], activation: str
 ) -> list[np.ndarray]:
-    """Slopes of the activation at every node, (n_networks, n_samples, n_nodes) a hidden layer."""
+    """Slopes of the activation at every node, (n_networks, n_samples, n_nodes) per hidden layer."""
     hidden, slopes = X.astype(np.float64), []
     for weight, bias in zip(weights[:-1], biases[:-1], strict=True):
         x = hidden @ weight + bias

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.utils import check_random_state
+from sklearn.utils import check_consistent_length, check_random_state
+from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from sfml.base import fit_method
+from sfml.compat import HasMethods, Interval, StrOptions
 from sfml.neural import backend
-from sfml.neural.checks import check_params
-from sfml.neural.forward import forward
+from sfml.neural.ensemble import NetworkSpec, TargetScaling
+from sfml.neural.forward import ACTIVATIONS, forward
 from sfml.neural.gradient import input_gradient
+from sfml.neural.inputs import InputColumns, check_names
+from sfml.neural.rows import Rows, check_weights
 from sfml.uncertainty import uncross
 
 if TYPE_CHECKING:
@@ -45,13 +51,13 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
     learning_rate : float, default=0.001
         Learning rate of an optimizer given by name; with a schedule, the highest.
     schedule : {"constant", "one_cycle"}, default="constant"
-        "one_cycle" raises the learning rate in a line over the first 5 % of the steps and lowers
-        it to nothing along a cosine over the others, whatever number of epochs is asked for.
+        "one_cycle" raises the learning rate linearly over the first 5 % of the steps and lowers it
+        to 0 along a cosine over the others, whatever the number of epochs.
     weight_decay : float or None, default=None
         Decoupled weight decay (Loshchilov & Hutter 2019) of an optimizer given by name; biases
         do not decay.
     batch_size : int, default=256
-        Rows a step.
+        Rows per step.
     epochs : int, default=5000
         The most epochs to train.
     patience : int or None, default=300
@@ -65,11 +71,12 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
         ``(0.16, 0.5, 0.84)``. The loss is then twice the pinball loss, averaged over them, the
         median weighing five times as much as another; that of ``(0.5,)`` is the mean absolute
         error. `predict` gives the median.
-    offset_feature : int or None, default=None
-        Column of X that is added to the network's output as it is, instead of being one of its
-        inputs: with a luminosity in dex there, the network learns the logarithm of the ratio of
-        each target to it.
-    ignored_features : sequence of int, default=()
+    offset_feature : str, int or None, default=None
+        Name or number of the column of X that is added to the network's output as it is, instead
+        of being one of its inputs: with a luminosity in dex there, the network learns the
+        logarithm of the ratio of each target to it. Names are those of a table, or
+        `feature_names` of `fit`; numbers may count from the end.
+    ignored_features : sequence of str or int, default=()
         Columns of X that are no inputs.
     fill_missing : bool, default=False
         Whether NaN among the inputs stands for what is not known, and counts as 0: the mean, if
@@ -95,9 +102,9 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
     Attributes
     ----------
     coefs_ : list of ndarray of shape (n_in, n_out), float32
-        Weights, a matrix a layer; of shape (n_networks, n_in, n_out) for several networks.
+        Weights, one matrix per layer; of shape (n_networks, n_in, n_out) for several networks.
     intercepts_ : list of ndarray of shape (n_out,), float32
-        Biases, a vector a layer; of shape (n_networks, n_out) for several networks.
+        Biases, one vector per layer; of shape (n_networks, n_out) for several networks.
     history_ : DataFrame, indexed by epoch from 1
         Columns `loss` and, with validation rows, `val_loss`; their means for several networks.
     n_epochs_ : int
@@ -105,7 +112,15 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
     best_epoch_ : int
         Epoch of the weights that were kept (for several networks, of the best mean loss).
     n_train_, n_validation_ : int
-        Rows learnt from, and rows held aside for the validation loss.
+        Rows learnt from, and rows set aside for the validation loss.
+    inputs_ : InputColumns
+        Which columns of X are inputs, and which is the offset.
+    network_ : NetworkSpec
+        The architecture, loss and optimizer.
+    scaling_ : TargetScaling
+        Shift and scale of the targets in training.
+    quantiles_ : tuple of float or None
+        Levels of the quantiles that were learnt.
     n_outputs_ : int
         Number of outputs.
     device_ : str
@@ -117,12 +132,14 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
 
     See Also
     --------
-    sfml.StarFormationRegressor : One regressor a target.
+    sfml.StarFormationRegressor : One regressor per target.
 
     Notes
     -----
     A seed gives the same result however many jobs run beside it, in threads or processes, on the
-    same machine and version of TensorFlow. An interrupted `fit` raises `KeyboardInterrupt`.
+    same machine and version of TensorFlow, whatever Keras's global float type. A `fit` that fails
+    or is interrupted leaves the last one as it was. Changing a parameter afterwards changes
+    nothing until the next `fit`.
 
     References
     ----------
@@ -138,6 +155,35 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
     >>> mlp.fit(X, y).score(X, y) > 0.99
     True
     """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "hidden_layer_sizes": ["array-like"],
+        "activation": [StrOptions(set(ACTIVATIONS))],
+        "kernel_initializer": [str, HasMethods("get_config")],
+        "loss": [str, callable],
+        "optimizer": [str, HasMethods(["apply", "get_config"])],
+        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "schedule": [StrOptions({"constant", "one_cycle"})],
+        "weight_decay": [Interval(Real, 0, None, closed="left"), None],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "epochs": [Interval(Integral, 1, None, closed="left")],
+        "patience": [Interval(Integral, 1, None, closed="left"), None],
+        "validation_fraction": [Interval(Real, 0, 1, closed="left")],
+        "quantiles": ["array-like", None],
+        "offset_feature": [str, Integral, None],
+        "ignored_features": ["array-like"],
+        "fill_missing": ["boolean"],
+        "scale_target": ["boolean"],
+        "n_networks": [Interval(Integral, 1, None, closed="left")],
+        "warm_start": ["boolean"],
+        "callbacks": ["array-like", None],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+    # Only sample_weight is routed to `fit`.
+    __metadata_request__fit: ClassVar[dict[str, str]] = dict.fromkeys(
+        ("X_val", "y_val", "sample_weight_val", "variants", "feature_names", "offset_map"), UNUSED
+    )
 
     def __init__(
         self,
@@ -155,8 +201,8 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
         patience: int | None = 300,
         validation_fraction: float = 0.2,
         quantiles: Sequence[float] | None = None,
-        offset_feature: int | None = None,
-        ignored_features: Sequence[int] = (),
+        offset_feature: str | int | None = None,
+        ignored_features: Sequence[str | int] = (),
         fill_missing: bool = False,
         scale_target: bool = False,
         n_networks: int = 1,
@@ -188,13 +234,20 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
         self.random_state = random_state
         self.verbose = verbose
 
+    @fit_method
+    @np.errstate(all="ignore")  # what is not finite is told below
     def fit(
         self,
         X: Any,
         y: Any,
+        sample_weight: Any = None,
+        *,
         X_val: Any = None,
         y_val: Any = None,
+        sample_weight_val: Any = None,
         variants: Sequence[Any] | None = None,
+        feature_names: Sequence[str] | None = None,
+        offset_map: tuple[float, float] | None = None,
     ) -> KerasMLPRegressor:
         """Train the network.
 
@@ -204,13 +257,26 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
             Inputs, standardised.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Targets; for galaxies, in dex.
+        sample_weight : array-like of shape (n_samples,), default=None
+            How much the loss of each row counts, compared with the other rows. A row of weight 0
+            is left out.
         X_val : array-like of shape (n_validation, n_features), default=None
             Rows for the validation loss; none of X are then set aside.
         y_val : array-like of shape (n_validation,) or (n_validation, n_outputs), default=None
             Their targets.
+        sample_weight_val : array-like of shape (n_validation,), default=None
+            Their weights in the validation loss.
         variants : sequence of array-like of shape (n_samples, n_features), default=None
-            The same samples as they might have been measured instead, such as with fewer bands.
-            An epoch sees each sample once: as in X half of the time, else in one of these.
+            The same samples as they might have been measured instead, such as with fewer bands; or
+            one array of shape (n_variants, n_samples, n_features). Each epoch learns from each
+            sample once: as in X half of the time, else as in one of these. Arrays of float32 are
+            not copied.
+        feature_names : sequence of str, default=None
+            Names of the columns of X, if X is an array without them.
+        offset_map : (float, float), default=None
+            Slope and intercept: ``slope * column + intercept`` is added to the network's output
+            rather than the column `offset_feature` itself. So the offset may be in dex although
+            the columns were standardised. None stands for (1, 0).
 
         Returns
         -------
@@ -219,38 +285,89 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If a parameter is out of range, if X or y hold NaN or infinity, if there are fewer
-            than two rows, if the variants are not shaped as X, or if the loss became NaN.
+            If a parameter is out of range or names no column, if X or y hold NaN or infinity, if
+            there are fewer than two rows, if weights are negative, NaN or all zero, if the variants
+            are not shaped as X, or if the loss became NaN.
         """
-        check_params(self)
-        earlier = self._earlier_weights()
-        X, y = self._check_training_data(X, y)
+        self._check_parameters()
+        earlier = self._earlier_networks()
+        X, y = validate_data(
+            self,
+            X,
+            y,
+            dtype=np.float32,
+            ensure_all_finite=self._finite(),
+            multi_output=True,
+            y_numeric=True,
+            ensure_min_samples=2,
+        )
+        names = check_names(
+            feature_names, getattr(self, "feature_names_in_", None), self.n_features_in_
+        )
+        self.inputs_ = InputColumns.resolve(
+            self.offset_feature,
+            self.ignored_features,
+            self.fill_missing,
+            names=names,
+            n_features=self.n_features_in_,
+            offset_map=offset_map,
+        )
+        self.y_ndim_ = y.ndim
+        y = y.reshape(len(y), -1).astype(np.float64)
+        self.n_outputs_ = y.shape[1]
+        versions = [X, *self._check_variants(variants, X.shape)]
+        weights = check_weights("sample_weight", sample_weight, len(X))
         rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31 - 1))
-        if X_val is None and y_val is not None:
-            raise ValueError("y_val needs X_val, the inputs of these rows; got None.")
-        if X_val is None:
-            learnt, validation = self._split(len(X), rng)
-            held_aside = (X[validation], y[validation])
-        else:
-            learnt = np.arange(len(X))
-            held_aside = self._check_validation_data(X_val, y_val)
-        self.n_train_, self.n_validation_ = len(learnt), len(held_aside[0])
-        seen = np.stack([X, *self._check_variants(variants, X.shape)])[:, learnt]
-        inputs, targets = self._relative(seen, y[learnt])
-        mean, scale = self._scaling if earlier else self._target_scale(targets[0])
-        training = (inputs, (targets - mean) / scale)
-        if len(seen) == 1:
-            training = (training[0][0], training[1][0])
-        inputs, targets = self._relative(*held_aside)
-        held_aside = (inputs, (targets - mean) / scale)
+        learnt, held_aside = (
+            Rows(versions, y, weights),
+            self._check_validation(X_val, y_val, sample_weight_val),
+        )
+        if held_aside is None:
+            learnt, held_aside = learnt.split(self.validation_fraction, rng)
+        self.n_train_, self.n_validation_ = len(learnt), len(held_aside)
+        self._train(learnt, held_aside, rng, earlier)
+        return self
+
+    def _train(
+        self,
+        learnt: Rows,
+        held_aside: Rows,
+        rng: np.random.Generator,
+        earlier: list[list[np.ndarray]],
+    ) -> None:
+        network, trainer = backend.load("network"), backend.load("trainer")
+        targets = learnt.targets(self.inputs_)
+        if not earlier:
+            self.scaling_ = (
+                TargetScaling.standard(targets[0], learnt.weights)
+                if self.scale_target
+                else TargetScaling.identity(self.n_outputs_)
+            )
+        self.network_ = NetworkSpec(
+            n_inputs=len(self.inputs_.columns),
+            n_outputs=self.n_outputs_,
+            hidden_layer_sizes=tuple(int(size) for size in self.hidden_layer_sizes),
+            activation=self.activation,
+            loss=self.loss,
+            optimizer=network.copy_optimizer(self.optimizer),
+            weight_decay=self.weight_decay if isinstance(self.optimizer, str) else None,
+            quantiles=None if self.quantiles is None else tuple(map(float, self.quantiles)),
+        )
+        batch_size = trainer.usual_batch_size(self.batch_size, len(learnt))
+        training = self._in_memory(learnt, targets, batch_size)
+        validation = None
+        if len(held_aside):
+            targets = held_aside.targets(self.inputs_)
+            validation = self._in_memory(held_aside, targets, trainer.VALIDATION_BATCH)
         trained = [
-            self._train_one(training, held_aside if self.n_validation_ else None, rng, weights)
+            self._train_one(training, validation, rng, weights)
             for weights in earlier or itertools.repeat(None, self.n_networks)
         ]
-        self.device_ = backend.load("network").device()
+        self.device_ = network.device()
         self._keep_history([history for _, history in trained])
-        self._keep_weights([weights for weights, _ in trained], mean, scale)
-        return self
+        self.coefs_, self.intercepts_ = self.scaling_.join(
+            [weights for weights, _ in trained], self.network_.n_quantiles
+        )
 
     def predict(self, X: Any) -> np.ndarray:
         """Run the network, in NumPy.
@@ -265,8 +382,8 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
         ndarray of shape (n_samples,) or (n_samples, n_outputs)
             As y was in `fit`; with quantiles, the median.
         """
-        out = self._outputs(X)[:, :, self._median()]
-        return out.ravel() if self._y_ndim == 1 else out
+        out = self._outputs(X)[:, :, self.network_.median]
+        return out.ravel() if self.y_ndim_ == 1 else out
 
     def predict_quantiles(self, X: Any) -> np.ndarray:
         """Predict the quantiles that were learnt.
@@ -282,41 +399,30 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
         Returns
         -------
         ndarray of shape (n_samples, n_quantiles) or (n_samples, n_outputs, n_quantiles)
-            In the order of `quantiles`, growing.
+            In the order of `quantiles_`, growing.
 
         Raises
         ------
         ValueError
             If no quantiles were learnt.
         """
-        return uncross(self.raw_quantiles(X), [] if self.quantiles is None else self.quantiles)
+        return uncross(self.raw_quantiles(X), self.quantiles_)
 
     def raw_quantiles(self, X: Any) -> np.ndarray:
         """Predict the quantiles as the network gives them, in whatever order.
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Inputs, prepared as for `fit`. No rows give an empty result.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_quantiles) or (n_samples, n_outputs, n_quantiles)
-
-        Raises
-        ------
-        ValueError
-            If no quantiles were learnt.
+        Parameters, returned shape and errors are those of `predict_quantiles`.
         """
-        if self.quantiles is None:
+        check_is_fitted(self)
+        if self.quantiles_ is None:
             raise ValueError(
                 "This network learnt no quantiles: fit it with quantiles=(0.16, 0.5, 0.84), say."
             )
         out = self._outputs(X)
-        return out[:, 0] if self._y_ndim == 1 else out
+        return out[:, 0] if self.y_ndim_ == 1 else out
 
     def gradient(self, X: Any) -> np.ndarray:
-        """Differentiate what `predict` gives by every input, exactly.
+        """Differentiate what `predict` gives with respect to every input, exactly.
 
         Parameters
         ----------
@@ -326,56 +432,28 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
         Returns
         -------
         ndarray of shape (n_samples, n_features) or (n_samples, n_outputs, n_features)
-            1 for `offset_feature`, 0 for `ignored_features` and where NaN counts as 0.
+            For `offset_feature`, the slope of its map; 0 for `ignored_features` and where NaN
+            counts as 0; NaN for a row without a prediction, whose offset is NaN.
         """
-        check_is_fitted(self)
-        X = validate_data(
-            self,
-            X,
-            reset=False,
-            dtype=np.float64,
-            ensure_all_finite=self._finite(),
-            ensure_min_samples=0,
-        )
-        inputs, _ = self._split_offset(X)
-        columns = np.arange(self.n_features_in_)
-        used = np.delete(columns, self._no_inputs()) if self._no_inputs() else columns
-        medians = self._median() + self._n_quantiles() * np.arange(self.n_outputs_)
-        out = np.zeros((len(X), self.n_outputs_, len(columns)))
-        out[:, :, used] = input_gradient(
-            inputs, self.coefs_, self.intercepts_, self.activation, medians.tolist()
+        X = self._check_rows(X, np.float64)
+        inputs = np.empty((len(X), self.network_.n_inputs))
+        self.inputs_.write(X, inputs)
+        medians = self.network_.median + self.network_.n_quantiles * np.arange(self.n_outputs_)
+        out = np.zeros((len(X), self.n_outputs_, self.n_features_in_))
+        out[:, :, self.inputs_.columns] = input_gradient(
+            inputs, self.coefs_, self.intercepts_, self.network_.activation, medians.tolist()
         )
         out *= ~np.isnan(X)[:, np.newaxis]
-        if self.offset_feature is not None:
-            out[:, :, self.offset_feature] = 1
-        return out[:, 0] if self._y_ndim == 1 else out
-
-    def _outputs(self, X: Any) -> np.ndarray:
-        """Compute outputs of shape (n_samples, n_outputs, n_quantiles)."""
-        check_is_fitted(self)
-        X = validate_data(
-            self,
-            X,
-            reset=False,
-            dtype=(np.float64, np.float32),
-            ensure_all_finite=self._finite(),
-            ensure_min_samples=0,
-        )
-        inputs, offset = self._split_offset(X)
-        out = forward(inputs, self.coefs_, self.intercepts_, self.activation)
-        return (out + offset).reshape(len(X), self.n_outputs_, self._n_quantiles())
-
-    def _n_quantiles(self) -> int:
-        return 1 if self.quantiles is None else len(self.quantiles)
-
-    def _median(self) -> int:
-        return 0 if self.quantiles is None else list(self.quantiles).index(0.5)
+        if self.inputs_.offset is not None:
+            out[:, :, self.inputs_.offset] = self.inputs_.slope
+            out[np.isnan(X[:, self.inputs_.offset])] = np.nan
+        return out[:, 0] if self.y_ndim_ == 1 else out
 
     def to_keras(self) -> keras.Model:
         """Rebuild the network in Keras, compiled and with its trained weights.
 
-        An offset is no part of it: its inputs are the columns of X but `offset_feature`, and that
-        column is to be added to its output.
+        It takes the columns ``inputs_.columns`` of X, and ``inputs_.offsets(X)`` is to be added to
+        its output: 0 without an `offset_feature`.
 
         Returns
         -------
@@ -387,107 +465,108 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
             If there are several networks.
         """
         check_is_fitted(self)
-        if self.n_networks > 1:
+        if self.coefs_[0].ndim > 2:
             raise ValueError(
-                f"to_keras rebuilds one network; this regressor has {self.n_networks}."
+                f"to_keras rebuilds one network; this regressor has {len(self.coefs_[0])}."
             )
-        model = backend.load("network").build(self._spec())
+        model = backend.load("network").build(self.network_)
         model.set_weights(
             [a for pair in zip(self.coefs_, self.intercepts_, strict=True) for a in pair]
         )
         return model
 
-    def _check_training_data(self, X: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
-        X, y = validate_data(
+    @property
+    def quantiles_(self) -> tuple[float, ...] | None:
+        """Levels of the quantiles that were learnt."""
+        check_is_fitted(self)
+        return self.network_.quantiles
+
+    def _outputs(self, X: Any) -> np.ndarray:
+        """Compute outputs of shape (n_samples, n_outputs, n_quantiles)."""
+        X = self._check_rows(X, (np.float64, np.float32))
+        spec = self.network_
+        out = forward(X, self.coefs_, self.intercepts_, spec.activation, self.inputs_.write)
+        return (out + self.inputs_.offsets(X)).reshape(-1, spec.n_outputs, spec.n_quantiles)
+
+    def _check_rows(self, X: Any, dtype: Any, min_samples: int = 0) -> np.ndarray:
+        """Check rows like those of the last `fit`, or of this one as soon as inputs are known."""
+        check_is_fitted(self, "inputs_")
+        return validate_data(
             self,
             X,
-            y,
-            dtype=np.float32,
-            ensure_all_finite=self._finite(),
-            multi_output=True,
-            y_numeric=True,
-            ensure_min_samples=2,
+            reset=False,
+            dtype=dtype,
+            ensure_all_finite="allow-nan" if self.inputs_.fill_missing else True,
+            ensure_min_samples=min_samples,
         )
-        self._y_ndim = y.ndim
-        y = y.reshape(len(y), -1).astype(np.float64)
-        self.n_outputs_ = y.shape[1]
-        for column in self._no_inputs():
-            if not -X.shape[1] <= column < X.shape[1]:
-                raise ValueError(
-                    f"offset_feature={self.offset_feature} and ignored_features="
-                    f"{self.ignored_features!r} must be columns of X, which has {X.shape[1]}."
-                )
-        return X, y
-
-    def _check_validation_data(self, X_val: Any, y_val: Any) -> tuple[np.ndarray, np.ndarray]:
-        if y_val is None:
-            raise ValueError("X_val needs y_val, the targets of these rows; got None.")
-        X_val = self._check_more(X_val)
-        y_val = np.asarray(y_val, dtype=np.float64).reshape(len(X_val), -1)
-        if y_val.shape[1] != self.n_outputs_:
-            raise ValueError(f"y_val has {y_val.shape[1]} columns; y has {self.n_outputs_}.")
-        return X_val, y_val
 
     def _check_variants(self, variants: Any, shape: tuple[int, int]) -> list[np.ndarray]:
-        arrays = [self._check_more(variant) for variant in (() if variants is None else variants)]
-        for array in arrays:
+        checked = [
+            self._check_rows(each, np.float32, 1) for each in (() if variants is None else variants)
+        ]
+        for array in checked:
             if array.shape != shape:
                 raise ValueError(f"Each variant must be shaped as X, {shape}; got {array.shape}.")
-        return arrays
+        return checked
 
-    def _split(self, n_samples: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """Row numbers for training and for the validation loss."""
-        rows = rng.permutation(n_samples)
-        n_validation = round(self.validation_fraction * n_samples)
-        if self.validation_fraction > 0:
-            n_validation = min(max(n_validation, 1), n_samples - 1)
-        return rows[n_validation:], rows[:n_validation]
+    def _check_validation(self, X_val: Any, y_val: Any, weights: Any) -> Rows | None:
+        given = {"X_val": X_val, "y_val": y_val, "sample_weight_val": weights}
+        if X_val is None and y_val is None and weights is None:
+            return None
+        if X_val is None or y_val is None:
+            lacking, there = ("X_val", "y_val") if X_val is None else ("y_val", "X_val")
+            there = next(name for name in (there, *given) if given[name] is not None)
+            raise ValueError(f"{there} needs {lacking} of the same rows; got None.")
+        X_val = self._check_rows(X_val, np.float32, 1)
+        y_val = np.asarray(y_val, dtype=np.float64)
+        check_consistent_length(X_val, y_val)
+        y_val = y_val.reshape(len(X_val), -1)
+        if y_val.shape[1] != self.n_outputs_:
+            raise ValueError(f"y_val has {y_val.shape[1]} columns; y has {self.n_outputs_}.")
+        return Rows([X_val], y_val, check_weights("sample_weight_val", weights, len(X_val)))
 
-    def _check_more(self, X: Any) -> np.ndarray:
-        return validate_data(
-            self, X, reset=False, dtype=np.float32, ensure_all_finite=self._finite()
-        )
+    def _check_parameters(self) -> None:
+        """Check what `_parameter_constraints` cannot say."""
+        sizes = self.hidden_layer_sizes
+        if not all(isinstance(size, Integral) and size > 0 for size in sizes):
+            raise ValueError(
+                "hidden_layer_sizes must be a sequence of positive integers, such as "
+                f"(44, 66, 66); got {sizes!r}."
+            )
+        if self.quantiles is None:
+            return
+        levels = np.asarray(self.quantiles)
+        good = levels.ndim == 1 and levels.dtype.kind in "fi" and 0.5 in levels
+        if not good or levels[0] <= 0 or levels[-1] >= 1 or np.any(np.diff(levels) <= 0):
+            raise ValueError(
+                "quantiles must be None or growing levels between 0 and 1, the median 0.5 among "
+                f"them, such as (0.16, 0.5, 0.84); got {self.quantiles!r}."
+            )
+        if self.loss != "mean_absolute_error":
+            raise ValueError(
+                "quantiles are learnt with the pinball loss, which for the median is the mean "
+                "absolute error: leave loss='mean_absolute_error', or quantiles=None; got "
+                f"loss={self.loss!r}."
+            )
 
     def _finite(self) -> bool | str:
         return "allow-nan" if self.fill_missing else True
 
-    def _no_inputs(self) -> list[int]:
-        offset = () if self.offset_feature is None else (self.offset_feature,)
-        return [*self.ignored_features, *offset]
-
-    def _split_offset(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Separate the inputs of the network from what is added to its output."""
-        inputs = np.delete(X, self._no_inputs(), axis=-1) if self._no_inputs() else X
-        if self.fill_missing:
-            inputs = np.where(np.isnan(inputs), 0, inputs)
-        if self.offset_feature is None:
-            return inputs, np.zeros(1)
-        return inputs, X[..., [self.offset_feature]].astype(np.float64)
-
-    def _relative(self, X: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Take the offset from the targets; what else is no input is left out."""
-        inputs, offset = self._split_offset(X)
-        return inputs, np.broadcast_to(y - offset, (*X.shape[:-1], y.shape[-1]))
-
-    def _target_scale(self, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        n_outputs = y.shape[1]
-        if not self.scale_target:
-            return np.zeros(n_outputs), np.ones(n_outputs)
-        scale = y.std(axis=0)
-        scale[scale == 0] = 1
-        return y.mean(axis=0), scale
-
-    def _earlier_weights(self) -> list[list[np.ndarray]]:
-        """Weights of each network to go on from, as Keras has them; none without `warm_start`."""
+    def _earlier_networks(self) -> list[list[np.ndarray]]:
+        """Weights of each network to go on from; none without `warm_start`."""
         if not self.warm_start or not hasattr(self, "coefs_"):
             return []
-        mean, scale = (np.repeat(a, self._n_quantiles()) for a in self._scaling)
-        coefs = [*self.coefs_[:-1], self.coefs_[-1] / scale]
-        intercepts = [*self.intercepts_[:-1], (self.intercepts_[-1] - mean) / scale]
-        weights = [a for pair in zip(coefs, intercepts, strict=True) for a in pair]
-        if coefs[0].ndim == 2:
-            return [weights]
-        return [[a[k] for a in weights] for k in range(len(coefs[0]))]
+        return self.scaling_.separate(self.coefs_, self.intercepts_, self.network_.n_quantiles)
+
+    def _in_memory(self, rows: Rows, targets: np.ndarray, batch_size: int) -> Any:
+        """Write rows straight into the arrays that TensorFlow copies."""
+        data = backend.load("trainer").InMemoryData
+        shape = len(rows.versions), len(rows)
+        x = data.empty(*shape, self.network_.n_inputs, batch_size)
+        y = data.empty(*shape, self.n_outputs_, batch_size)
+        rows.write_inputs(self.inputs_, x)
+        y[:, : len(rows)] = self.scaling_.transform(targets)
+        return data.from_padded(x, y, len(rows), batch_size, rows.weights)
 
     def _train_one(
         self,
@@ -498,14 +577,14 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
     ) -> tuple[list[np.ndarray], pd.DataFrame]:
         """Train one network; return its weights and its losses."""
         network = backend.load("network")
-        with network.borrow(self._spec()) as model:
+        with network.borrow(self.network_) as model:
             network.initialise(
                 model,
                 kernel_initializer=self.kernel_initializer,
                 learning_rate=self.learning_rate if isinstance(self.optimizer, str) else None,
                 schedule=self.schedule,
                 rng=rng,
-                quantiles=self.quantiles,
+                quantiles=self.network_.quantiles,
             )
             if earlier is not None:
                 self._go_on_from(model, earlier)
@@ -546,36 +625,10 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
         watched = self.history_.iloc[:, -1].to_numpy()  # the validation loss, if there is one
         self.best_epoch_ = self.n_epochs_ if self.patience is None else int(watched.argmin()) + 1
 
-    def _keep_weights(
-        self, weights: list[list[np.ndarray]], mean: np.ndarray, scale: np.ndarray
-    ) -> None:
-        """Keep arrays alone; the output layer does the scaling back to the targets."""
-        layers = (
-            weights[0] if len(weights) == 1 else [np.stack(w) for w in zip(*weights, strict=True)]
-        )
-        self._scaling = mean, scale
-        # The quantiles of an output stand side by side.
-        mean, scale = (np.repeat(a, self._n_quantiles()) for a in (mean, scale))
-        self.coefs_, self.intercepts_ = list(layers[::2]), list(layers[1::2])
-        self.coefs_[-1] = (self.coefs_[-1] * scale).astype(np.float32)
-        self.intercepts_[-1] = (self.intercepts_[-1] * scale + mean).astype(np.float32)
-
-    def _spec(self) -> Any:
-        """Describe the network to `network`."""
-        return backend.load("network").NetworkSpec(
-            n_inputs=self.n_features_in_ - len(self._no_inputs()),
-            n_outputs=self.n_outputs_,
-            hidden_layer_sizes=tuple(int(size) for size in self.hidden_layer_sizes),
-            activation=self.activation,
-            loss=self.loss,
-            optimizer=self.optimizer,
-            weight_decay=self.weight_decay if isinstance(self.optimizer, str) else None,
-            quantiles=None if self.quantiles is None else tuple(map(float, self.quantiles)),
-        )
-
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         tags.target_tags.single_output = True
-        tags.input_tags.allow_nan = self.fill_missing
+        fitted = getattr(self, "inputs_", self)
+        tags.input_tags.allow_nan = fitted.fill_missing
         return tags

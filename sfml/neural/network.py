@@ -8,15 +8,18 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 from scipy.special import ndtri
 
+from sfml.compat import in_float32
+from sfml.neural.ensemble import NetworkSpec
 from sfml.neural.progress import EpochProgress
-from sfml.neural.trainer import InMemorySequential
+from sfml.neural.trainer import InMemoryData, InMemorySequential, keras_in_float32
+from sfml.parallel import raise_if_cancelled
 
 # Idle networks kept with their compiled programs, so that a grid search or the folds of a
 # cross-validation compile each architecture once. Each holds a few MB.
@@ -44,23 +47,6 @@ SCHEDULES: dict[str, Callable[[np.ndarray], np.ndarray] | None] = {
     "constant": None,
     "one_cycle": one_cycle,
 }
-
-
-class NetworkSpec(NamedTuple):
-    """All that a network's compiled program depends on, apart from the number of rows."""
-
-    n_inputs: int
-    n_outputs: int
-    hidden_layer_sizes: tuple[int, ...]
-    activation: Any
-    loss: Any
-    optimizer: Any
-    weight_decay: float | None = None
-    quantiles: tuple[float, ...] | None = None
-
-    def is_plain(self) -> bool:
-        """Whether equal specs mean equal networks: names do, objects with a state do not."""
-        return all(isinstance(v, str) for v in (self.activation, self.loss, self.optimizer))
 
 
 _idle: list[tuple[NetworkSpec, InMemorySequential]] = []
@@ -97,18 +83,20 @@ def build(spec: NetworkSpec) -> InMemorySequential:
     """Build and compile a network; its weights are zero until `initialise`."""
     from scikeras.wrappers import KerasRegressor
 
-    builder = KerasRegressor(
-        model=_layers,
-        model__spec=spec,
-        loss=spec.loss if spec.quantiles is None else pinball_loss(spec.quantiles),
-        optimizer=_own_copy(spec.optimizer),
-        verbose=0,
-        **({} if spec.weight_decay is None else {"optimizer__weight_decay": spec.weight_decay}),
-    )
     # SciKeras reads no more than shapes and types from these rows.
     example = np.zeros((2, spec.n_inputs), np.float32), np.zeros((2, spec.n_outputs), np.float32)
-    model = builder.initialize(*example).model_
-    model.optimizer.build(model.trainable_variables)
+    decay = {} if spec.weight_decay is None else {"optimizer__weight_decay": spec.weight_decay}
+    with keras_in_float32():
+        builder = KerasRegressor(
+            model=_layers,
+            model__spec=spec,
+            loss=in_float32(spec.loss) if spec.quantiles is None else pinball_loss(spec.quantiles),
+            optimizer=copy_optimizer(spec.optimizer),
+            verbose=0,
+            **decay,
+        )
+        model = builder.initialize(*example).model_
+        model.optimizer.build(model.trainable_variables)
     model.fresh_optimizer_state = tuple(v.numpy() for v in model.optimizer.variables)
     return model
 
@@ -133,7 +121,8 @@ def pinball_loss(quantiles: tuple[float, ...]) -> Callable[[tf.Tensor, tf.Tensor
     return pinball
 
 
-def _own_copy(optimizer: Any) -> Any:
+def copy_optimizer(optimizer: Any) -> Any:
+    """Make an optimizer object anew, without its state; a name stays."""
     if isinstance(optimizer, keras.optimizers.Optimizer):
         return type(optimizer).from_config(optimizer.get_config())
     return optimizer
@@ -141,14 +130,15 @@ def _own_copy(optimizer: Any) -> Any:
 
 def _layers(spec: NetworkSpec, compile_kwargs: dict[str, Any]) -> InMemorySequential:
     # An initialiser without a seed would draw one from Python's global generator: hence zeros.
+    options = {"kernel_initializer": "zeros", "dtype": "float32"}
     dense = [
-        keras.layers.Dense(size, activation=spec.activation, kernel_initializer="zeros")
+        keras.layers.Dense(size, activation=spec.activation, **options)
         for size in spec.hidden_layer_sizes
     ]
-    output = keras.layers.Dense(
-        spec.n_outputs * len(spec.quantiles or (1,)), kernel_initializer="zeros"
-    )
-    model = InMemorySequential([keras.layers.Input((spec.n_inputs,)), *dense, output])
+    output = keras.layers.Dense(spec.n_outputs * spec.n_quantiles, **options)
+    inputs = keras.layers.Input((spec.n_inputs,), dtype="float32")
+    model = InMemorySequential([inputs, *dense, output])
+    model.dtype_policy = "float32"
     model.compile(**compile_kwargs)
     if spec.weight_decay is not None:
         model.optimizer.exclude_from_weight_decay(var_names=["bias"])
@@ -206,10 +196,15 @@ def device() -> str:
     return f"GPU ({tf.config.experimental.get_device_details(gpus[0]).get('device_name', '?')})"
 
 
+class _StopIfCancelled(keras.callbacks.Callback):
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        raise_if_cancelled()
+
+
 def train(
     model: InMemorySequential,
-    training: tuple[np.ndarray, np.ndarray],
-    validation: tuple[np.ndarray, np.ndarray] | None,
+    training: InMemoryData,
+    validation: InMemoryData | None,
     *,
     batch_size: int,
     epochs: int,
@@ -219,7 +214,7 @@ def train(
 ) -> dict[str, list[float]]:
     """Train an initialised network, with early stopping, and return its history."""
     given = [c() if isinstance(c, type) else c for c in callbacks or ()]
-    used = [*given, keras.callbacks.TerminateOnNaN()]
+    used = [*given, keras.callbacks.TerminateOnNaN(), _StopIfCancelled()]
     if patience is not None:
         watched = "loss" if validation is None else "val_loss"
         used.append(
@@ -228,7 +223,7 @@ def train(
     progress = [EpochProgress()] if verbose else []
     try:
         history = model.fit(
-            *training,
+            training,
             batch_size=batch_size,
             epochs=epochs,
             callbacks=used + progress,

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
+
+from sfml.compat import has_keras_metrics
 
 _BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_train_batch_begin", "on_train_batch_end")
 
@@ -22,6 +26,31 @@ SMALLEST_SPLIT = 128
 SMALLEST_BATCH = 64
 VALIDATION_BATCH = 256
 
+_lock = threading.Lock()
+_users = 0
+_users_floatx = "float32"
+
+
+@contextmanager
+def keras_in_float32() -> Iterator[None]:
+    """Keep Keras's global float type out of what is built or traced in the block.
+
+    Losses and optimizers take it from there alone. Blocks of several threads may overlap.
+    """
+    global _users, _users_floatx
+    with _lock:
+        if not _users:
+            _users_floatx = keras.config.floatx()
+            keras.config.set_floatx("float32")
+        _users += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _users -= 1
+            if not _users:
+                keras.config.set_floatx(_users_floatx)
+
 
 class Batches(NamedTuple):
     """Rows in batches, filled up so that data of nearly the same size have the same shapes."""
@@ -31,6 +60,79 @@ class Batches(NamedTuple):
     weights: tf.Tensor  # (n_batches * batch_size,), by place in the epoch
     shares: tf.Tensor  # (n_batches,), each batch's share of the rows
     n_steps: tf.Tensor  # batches that have any
+    row_weights: tf.Tensor | None = None  # (n_batches * batch_size,), by row
+
+
+class InMemoryData(NamedTuple):
+    """Rows ready for `InMemorySequential.fit`, which several networks may share."""
+
+    batches: Batches
+    n_samples: int
+    n_variants: int = 1
+
+    @classmethod
+    def from_arrays(cls, x: Any, y: Any, batch_size: int) -> InMemoryData:
+        """Copy arrays with a row per sample, or such arrays of each variant in front."""
+        x, y = (np.asarray(a, np.float32) for a in (x, y))
+        x, y = (a.reshape(-1, *a.shape[-2:]) for a in (x, y))
+        n_samples = x.shape[1]
+        padded = [cls.empty(len(a), n_samples, a.shape[2], batch_size) for a in (x, y)]
+        for a, out in zip((x, y), padded, strict=True):
+            out[:, :n_samples] = a
+        return cls.from_padded(*padded, n_samples, batch_size)
+
+    @staticmethod
+    def empty(n_variants: int, n_samples: int, n_columns: int, batch_size: int) -> np.ndarray:
+        """Make an array for `from_padded`, to be filled in as far as there are samples."""
+        n_rows = batch_size * _n_batches(n_samples, batch_size)
+        return np.zeros((n_variants, n_rows, n_columns), np.float32)
+
+    @classmethod
+    def from_padded(
+        cls,
+        x: np.ndarray,
+        y: np.ndarray,
+        n_samples: int,
+        batch_size: int,
+        weights: np.ndarray | None = None,
+    ) -> InMemoryData:
+        """Cut rows into batches.
+
+        Rows that fill up have no weight. The real rows of the last batch weigh more in return,
+        since Keras divides a batch's loss by its length: so every batch has its rows' mean loss.
+        `weights`, of shape (n_samples,), have a mean of 1.
+        """
+        n_batches = _n_batches(n_samples, batch_size)
+        in_batch = np.clip(n_samples - batch_size * np.arange(n_batches), 0, batch_size)
+        filled = np.arange(batch_size) < in_batch[:, np.newaxis]
+        by_place = np.where(filled, batch_size / np.maximum(in_batch, 1)[:, np.newaxis], 0)
+        if weights is not None:
+            weights = np.pad(weights, (0, x.shape[1] - n_samples))
+        batches = Batches(
+            x=tf.constant(x.reshape(-1, x.shape[-1])),
+            y=tf.constant(y.reshape(-1, y.shape[-1])),
+            weights=tf.constant(by_place.ravel(), dtype=tf.float32),
+            shares=tf.constant(in_batch / n_samples, dtype=tf.float32),
+            n_steps=tf.constant(-(-n_samples // batch_size)),
+            row_weights=None if weights is None else tf.constant(weights, dtype=tf.float32),
+        )
+        return cls(batches, n_samples, len(x))
+
+    def arrays(self) -> tuple[np.ndarray, ...]:
+        """Give the rows back, with their weights if they have any, for `keras.Model.fit`."""
+        x, y, weights = self.batches.x, self.batches.y, self.batches.row_weights
+        return tuple(a.numpy()[: self.n_samples] for a in (x, y, weights) if a is not None)
+
+
+def _n_batches(n_samples: int, batch_size: int) -> int:
+    n_steps = -(-n_samples // batch_size)
+    # At most a sixteenth more: the folds of a cross-validation then share one program.
+    return _round_up(n_steps, max(1, n_steps // 16))
+
+
+def usual_batch_size(batch_size: int | None, n_samples: int) -> int:
+    """Return the batch size asked for, or less if there are not so many samples."""
+    return min(batch_size or 32, _round_up(n_samples, SMALLEST_BATCH))
 
 
 class InMemorySequential(keras.Sequential):
@@ -38,12 +140,12 @@ class InMemorySequential(keras.Sequential):
 
     Catalogues fit in memory and the networks are small, so that plain `Model.fit` spends nearly
     all its time between batches. Here the rows are shuffled, cut into batches and learnt within
-    one XLA program an epoch; `fit` takes the same arguments, drives the same callbacks once an
+    one XLA program per epoch; `fit` takes the same arguments, drives the same callbacks once per
     epoch and returns the same `History`. What needs more than that (generators, class weights,
     extra metrics, callbacks that want every batch) goes to `keras.Model.fit` as it is.
 
-    `x` and `y` may have a further dimension in front, for variants of the same samples, of which
-    each epoch draws one.
+    `x` may also be `InMemoryData`, without `y`; that may hold variants of the same samples, of
+    which each epoch draws one. So may `validation_data`.
 
     Attributes
     ----------
@@ -51,7 +153,7 @@ class InMemorySequential(keras.Sequential):
         Source of the epochs' permutations; set it before `fit` for reproducible training.
     schedule : callable or None
         Factor on the learning rate as a function of the share of training done, an array from
-        0 to 1 with one entry a step. Callbacks see and set the rate before the factor.
+        0 to 1 with one entry per step. Callbacks see and set the rate before the factor.
     """
 
     shuffle_rng: np.random.Generator
@@ -72,28 +174,32 @@ class InMemorySequential(keras.Sequential):
     ) -> keras.callbacks.History:
         """Train as `keras.Model.fit` does; see the class for what differs."""
         if not self._fits_in_memory(x, y, validation_data, callbacks, other):
-            if np.ndim(x) == 3:
-                raise ValueError("keras.Model.fit cannot choose between variants of the samples.")
-            return super().fit(
-                x,
-                y,
-                batch_size=batch_size,
-                epochs=epochs,
-                verbose=verbose,
-                callbacks=callbacks,
-                validation_data=validation_data,
-                shuffle=shuffle,
-                initial_epoch=initial_epoch,
-                **other,
-            )
-        n_samples = x.shape[-2]
-        batch_size = min(batch_size or 32, _round_up(n_samples, SMALLEST_BATCH))
-        n_steps = -(-n_samples // batch_size)
-        data = _cut_into_batches(x, y, batch_size)
-        validation = None
-        if validation_data is not None:
-            x_val, y_val = validation_data
-            validation = _cut_into_batches(x_val, y_val, VALIDATION_BATCH)
+            if isinstance(x, InMemoryData):
+                if x.n_variants > 1:
+                    raise ValueError("keras.Model.fit cannot choose between variants of samples.")
+                x, y, *weights = x.arrays()
+                other["sample_weight"] = weights[0] if weights else None
+            if isinstance(validation_data, InMemoryData):
+                validation_data = validation_data.arrays()
+            with keras_in_float32():
+                return super().fit(
+                    x,
+                    y,
+                    batch_size=batch_size,
+                    epochs=epochs,
+                    verbose=verbose,
+                    callbacks=callbacks,
+                    validation_data=validation_data,
+                    shuffle=shuffle,
+                    initial_epoch=initial_epoch,
+                    **other,
+                )
+        if not isinstance(x, InMemoryData):
+            x = InMemoryData.from_arrays(x, y, usual_batch_size(batch_size, len(x)))
+        validation = validation_data
+        if validation is not None and not isinstance(validation, InMemoryData):
+            validation = InMemoryData.from_arrays(*validation, VALIDATION_BATCH)
+        data, n_steps = x.batches, int(x.batches.n_steps)
         if not isinstance(callbacks, keras.callbacks.CallbackList):
             callbacks = keras.callbacks.CallbackList(
                 callbacks,
@@ -110,9 +216,11 @@ class InMemorySequential(keras.Sequential):
         logs: dict[str, float] = {}
         for epoch in range(initial_epoch, epochs):
             callbacks.on_epoch_begin(epoch)
-            order = self._draw_order(x.shape[:-1], data, shuffle)
+            order = self._draw_order(x, shuffle)
             progress = (epoch + np.arange(len(data.shares)) / n_steps) / epochs
-            logs = self._run_epoch(order, progress, data, validation, callbacks)
+            logs = self._run_epoch(
+                order, progress, data, validation and validation.batches, callbacks
+            )
             callbacks.on_epoch_end(epoch, logs)
             if self.stop_training:
                 break
@@ -123,9 +231,12 @@ class InMemorySequential(keras.Sequential):
         self, x: Any, y: Any, validation_data: Any, callbacks: Any, other: dict[str, Any]
     ) -> bool:
         """Whether the compiled epochs can do what was asked of `fit`."""
-        arrays = [x, y, *(validation_data or ())]
-        tables = all(isinstance(a, np.ndarray | tf.Tensor) and a.ndim in (2, 3) for a in arrays)
-        plain = tables and len(arrays) in (2, 4)
+        given = [] if isinstance(x, InMemoryData) else [x, y]
+        if not isinstance(validation_data, InMemoryData):
+            given += validation_data or ()
+        plain = len(given) % 2 == 0 and all(
+            isinstance(a, np.ndarray | tf.Tensor) and len(a.shape) == 2 for a in given
+        )
         wants_batches = [c for c in _as_list(callbacks) if _wants_every_batch(c)]
         if wants_batches:
             warnings.warn(
@@ -134,26 +245,21 @@ class InMemorySequential(keras.Sequential):
                 "which is many times slower.",
                 stacklevel=4,
             )
-        return plain and not wants_batches and not any(other.values()) and not self._has_metrics()
+        plain = plain and not any(np.ndim(value) or value for value in other.values())
+        return plain and not wants_batches and not has_keras_metrics(self)
 
-    def _has_metrics(self) -> bool:
-        return self._compile_metrics is not None and bool(
-            self._compile_metrics._user_metrics or self._compile_metrics._user_weighted_metrics
-        )
-
-    def _draw_order(self, shape: tuple[int, ...], data: Batches, shuffle: bool) -> tf.Tensor:
+    def _draw_order(self, data: InMemoryData, shuffle: bool) -> tf.Tensor:
         """Rows of `data` in the order of an epoch's batches, filled up with its first.
 
         With several variants of each sample, the epoch takes one of each: the first, which is the
         sample as it is, half of the time.
         """
-        *n_variants, n_samples = shape
-        n_rows = data.weights.shape[0]
+        n_samples, n_rows = data.n_samples, data.batches.weights.shape[0]
         rng = getattr(self, "shuffle_rng", None) or np.random.default_rng()
         rows = np.zeros(n_rows, dtype=np.int32)
         rows[:n_samples] = rng.permutation(n_samples) if shuffle else np.arange(n_samples)
-        if n_variants and n_variants[0] > 1:
-            other = rng.integers(1, n_variants[0], n_samples)
+        if data.n_variants > 1:
+            other = rng.integers(1, data.n_variants, n_samples)
             rows[:n_samples] += n_rows * np.where(rng.random(n_samples) < 0.5, 0, other)
         return tf.constant(rows)
 
@@ -194,6 +300,7 @@ class InMemorySequential(keras.Sequential):
         super().compile(*args, **kwargs)
         self._epoch_function = None
 
+    @keras_in_float32()  # Python code runs only while the program is traced
     def _epoch(
         self,
         order: tf.Tensor,
@@ -202,11 +309,14 @@ class InMemorySequential(keras.Sequential):
         validation: Batches | None,
     ) -> tuple[tf.Tensor, tf.Tensor]:
         batch_size = data.weights.shape[0] // data.shares.shape[0]
+        weights = data.weights
+        if data.row_weights is not None:
+            weights *= tf.gather(data.row_weights, order % weights.shape[0])
         # One gather for the epoch and contiguous slices for its batches: fewer small copies.
         x, y = tf.gather(data.x, order), tf.gather(data.y, order)
 
         def step(i: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            rows = [_slice_rows(a, i * batch_size, batch_size) for a in (x, y, data.weights)]
+            rows = [_slice_rows(a, i * batch_size, batch_size) for a in (x, y, weights)]
             if rates is not None:
                 self.optimizer.learning_rate = rates[i]
             return i + 1, total + data.shares[i] * self._learn(*rows)
@@ -220,12 +330,15 @@ class InMemorySequential(keras.Sequential):
     def _validate(self, data: Batches) -> tf.Tensor:
         """Mean loss of all rows: their weights, which are of batches, are made the epoch's."""
         n_batches = data.shares.shape[0]
-        batch_weights = tf.repeat(data.shares, data.x.shape[0] // n_batches) * n_batches
+        weights = data.weights
+        weights *= tf.repeat(data.shares, data.x.shape[0] // n_batches) * n_batches
+        if data.row_weights is not None:
+            weights *= data.row_weights
         return self.compute_loss(
             x=data.x,
             y=data.y,
             y_pred=self(data.x, training=False),
-            sample_weight=data.weights * batch_weights,
+            sample_weight=weights,
         )
 
     def _learn(self, x: tf.Tensor, y: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
@@ -258,33 +371,6 @@ def _wants_every_batch(callback: keras.callbacks.Callback) -> bool:
         return any(name in vars(callback) for name in _BATCH_HOOKS)
     hooks = (getattr(type(callback), name) for name in _BATCH_HOOKS)
     return not all(hook.__module__.startswith("keras.") for hook in hooks)
-
-
-def _cut_into_batches(x: Any, y: Any, batch_size: int) -> Batches:
-    """Fill rows up to whole batches, and batches up to a number that other data share.
-
-    Rows that fill up have no weight. The real rows of the last batch weigh more in return, since
-    Keras divides a batch's loss by its length: so every batch has its rows' mean loss.
-    """
-    n_samples = x.shape[-2]
-    n_steps = -(-n_samples // batch_size)
-    # At most a sixteenth more: the folds of a cross-validation then share one program.
-    n_batches = _round_up(n_steps, max(1, n_steps // 16))
-    in_batch = np.clip(n_samples - batch_size * np.arange(n_batches), 0, batch_size)
-    filled = np.arange(batch_size) < in_batch[:, np.newaxis]
-    weights = np.where(filled, batch_size / np.maximum(in_batch, 1)[:, np.newaxis], 0)
-    missing = n_batches * batch_size - n_samples
-    x, y = (
-        np.pad(np.asarray(a, np.float32), [(0, 0)] * (a.ndim - 2) + [(0, missing), (0, 0)])
-        for a in (x, y)
-    )
-    return Batches(
-        x=tf.constant(x.reshape(-1, x.shape[-1])),
-        y=tf.constant(y.reshape(-1, y.shape[-1])),
-        weights=tf.constant(weights.ravel(), dtype=tf.float32),
-        shares=tf.constant(in_batch / n_samples, dtype=tf.float32),
-        n_steps=tf.constant(n_steps),
-    )
 
 
 def _round_up(number: int, multiple: int) -> int:

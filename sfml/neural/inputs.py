@@ -1,0 +1,107 @@
+"""Which columns of X a network reads, and which one is added to its output."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from numbers import Integral
+from typing import Any, NamedTuple
+
+import numpy as np
+
+
+class InputColumns(NamedTuple):
+    """The part that each column of X plays, found once in `fit`."""
+
+    columns: tuple[int, ...]
+    """The network's inputs."""
+    offset: int | None
+    """The column of which ``slope * column + intercept`` is added to the network's output."""
+    slope: float
+    intercept: float
+    fill_missing: bool
+    """Whether NaN among the inputs counts as 0."""
+
+    @classmethod
+    def resolve(
+        cls,
+        offset_feature: Any,
+        ignored_features: Sequence[Any],
+        fill_missing: bool,
+        *,
+        names: list[str] | None,
+        n_features: int,
+        offset_map: Any = None,
+    ) -> InputColumns:
+        """Find the columns that the parameters of `KerasMLPRegressor` name or number."""
+        offset = None
+        if offset_feature is not None:
+            offset = _find("offset_feature", offset_feature, names, n_features)
+        ignored = {_find("ignored_features", one, names, n_features) for one in ignored_features}
+        columns = tuple(c for c in range(n_features) if c != offset and c not in ignored)
+        if not columns:
+            raise ValueError(
+                f"No column of X is left as an input: offset_feature={offset_feature!r} and "
+                f"ignored_features={ignored_features!r} take all {n_features}."
+            )
+        slope, intercept = _check_map(offset_map, offset_feature)
+        return cls(columns, offset, slope, intercept, bool(fill_missing))
+
+    def write(self, X: np.ndarray, out: np.ndarray) -> None:
+        """Write the inputs of rows of X into `out`, of shape (n_samples, n_inputs)."""
+        np.copyto(out, X if len(self.columns) == X.shape[1] else X[:, self.columns], "same_kind")
+        if self.fill_missing:
+            np.copyto(out, 0, where=np.isnan(out))
+
+    def offsets(self, X: np.ndarray) -> np.ndarray:
+        """Compute what is added to the network's output, of shape (n_samples, 1)."""
+        if self.offset is None:
+            return np.zeros((len(X), 1))
+        return self.slope * X[:, [self.offset]].astype(np.float64) + self.intercept
+
+
+def check_names(given: Any, of_table: Any, n_features: int) -> list[str] | None:
+    """Return the names of the columns of X: those of a table, or those given to `fit`."""
+    if given is None:
+        return None if of_table is None else list(of_table)
+    names = [given] if isinstance(given, str) else list(given)
+    if len(names) != n_features or not all(isinstance(name, str) for name in names):
+        raise ValueError(
+            f"feature_names must hold one name per column of X, {n_features} in all; got {given!r}."
+        )
+    if of_table is not None and list(of_table) != names:
+        raise ValueError(f"feature_names={names} differ from the columns of X, {list(of_table)}.")
+    return names
+
+
+def _find(parameter: str, wanted: Any, names: list[str] | None, n_features: int) -> int:
+    if isinstance(wanted, str):
+        if names is None:
+            raise ValueError(
+                f"{parameter} names {wanted!r}, but the columns of X have no names: fit a table, "
+                "pass feature_names to fit, or give the column's number."
+            )
+        if names.count(wanted) != 1:
+            close = difflib.get_close_matches(wanted, names, 1)
+            hint = f"Did you mean {close[0]!r}? " if close and close[0] != wanted else ""
+            raise ValueError(
+                f"{parameter} names {wanted!r}, which is not one column of X. {hint}The columns "
+                f"are {', '.join(names)}."
+            )
+        return names.index(wanted)
+    if not isinstance(wanted, Integral) or isinstance(wanted, bool | np.bool_):
+        raise ValueError(f"{parameter} must name or number columns of X; got {wanted!r}.")
+    if not -n_features <= wanted < n_features:
+        raise ValueError(f"{parameter} gives column {wanted} of X, which has {n_features}.")
+    return int(wanted) % n_features
+
+
+def _check_map(offset_map: Any, offset_feature: Any) -> tuple[float, float]:
+    if offset_map is None:
+        return 1.0, 0.0
+    if offset_feature is None:
+        raise ValueError(f"offset_map={offset_map!r} needs offset_feature, which is None.")
+    numbers = np.asarray(offset_map, dtype=np.float64)
+    if numbers.shape != (2,) or not np.isfinite(numbers).all():
+        raise ValueError(f"offset_map must be two numbers, (slope, intercept); got {offset_map!r}.")
+    return float(numbers[0]), float(numbers[1])
