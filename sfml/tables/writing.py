@@ -59,22 +59,20 @@ def write_files(
     key = uuid4().hex[:8]
     files = [_File(path, path.with_name(f".{key}-{path.name}")) for path in paths]
     missing = {folder for path in paths for folder in path.parents if not folder.exists()}
+    is_complete = False
     try:
         for file, content in zip(files, contents.values(), strict=True):
             file.write(content)
         for file in files:
             file.publish(overwrite=overwrite, undoable=len(files) > 1)
-    except BaseException:  # Ctrl-C too
+        is_complete = True
+    finally:  # Ctrl-C too
         for file in reversed(files):
             with suppress(OSError):
-                file.undo()
-        for folder in sorted(missing, reverse=True):
+                file.finish(undo=not is_complete)
+        for folder in () if is_complete else sorted(missing, reverse=True):
             with suppress(OSError):  # not made, or in use by another program
                 folder.rmdir()
-        raise
-    finally:
-        for file in files:
-            file.clean()
     return [Path(path) for path in contents]
 
 
@@ -108,13 +106,11 @@ class _File:
             _link(self.temporary, self.path)
             self.is_new = True
 
-    def undo(self) -> None:
-        if self.backup.exists():
+    def finish(self, *, undo: bool) -> None:
+        if undo and self.backup.exists():
             self.backup.replace(self.path)
-        elif self.is_new:
+        elif undo and self.is_new:
             self.path.unlink()
-
-    def clean(self) -> None:
         self.temporary.unlink(missing_ok=True)
         self.backup.unlink(missing_ok=True)
 
