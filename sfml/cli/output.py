@@ -1,19 +1,20 @@
-"""A folder of results, in which a file is there in full or not at all."""
+"""The folder that a command writes its results to."""
 
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Callable
 from pathlib import Path
 
+from sfml.tables.writing import write_files
+
 
 class FolderTakenError(Exception):
-    """The folder cannot be had: it holds something already, or is not a folder."""
+    """The folder holds files already, or is not a folder."""
 
 
 class OutputFolder:
-    """A folder to write results to, made by `open` or `fresh`.
+    """A folder to write results to; made by `open` or `fresh`.
 
     Attributes
     ----------
@@ -78,27 +79,20 @@ class OutputFolder:
                 continue
 
     def write(self, name: str, writer: Callable[[Path], object]) -> Path:
-        """Write a file under a temporary name, then give it its own.
+        """Write a file, which is there in full or not at all.
 
         Parameters
         ----------
         name : str
             Name of the file.
         writer : callable
-            Writes to the path it is given.
+            Writes to the path that it is given.
 
         Returns
         -------
         Path
             The file.
         """
-        target = self.path / name
-        # The suffix stays last: writers tell the format by it.
-        temporary = self.path / f".{os.getpid()}-{name}"
-        try:
-            writer(temporary)
-            temporary.replace(target)
-        finally:
-            temporary.unlink(missing_ok=True)
+        (target,) = write_files({self.path / name: writer}, overwrite=True)
         self.written.append(target)
         return target

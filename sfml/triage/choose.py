@@ -1,9 +1,12 @@
-"""Which galaxies an SPS code is asked about: the doubtful, from which there is most to learn."""
+"""Choose the galaxies to hand to an SPS code: the doubtful, from which most can be learnt."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from enum import Flag as EnumFlag
+from functools import reduce
 from numbers import Integral
+from operator import or_
 from typing import Any, Literal
 
 import numpy as np
@@ -11,10 +14,12 @@ import pandas as pd
 from sklearn.cluster import MiniBatchKMeans
 from threadpoolctl import threadpool_limits
 
+from sfml.triage.identifiers import check_same_order
+
 __all__ = ["choose"]
 
 _LOW, _HIGH = "_p16", "_p84"
-# More kinds of galaxy than this take long to tell apart; several are then chosen of a kind.
+# More kinds of galaxy than this take long to separate; several are then chosen per kind.
 _MOST_KINDS = 500
 _BATCH = 4096
 
@@ -26,7 +31,7 @@ def choose(
     by: Literal["flag", "width", "gain"] = "flag",
     target: str | Sequence[str] | None = None,
     features: Any = None,
-    exclude_flags: int | Iterable[int] = 0,
+    exclude_flags: int | EnumFlag | Iterable[int | EnumFlag] = 0,
     random_state: int | np.random.RandomState | None = 0,
 ) -> np.ndarray:
     """Choose the galaxies to hand to an SPS code.
@@ -34,12 +39,12 @@ def choose(
     Parameters
     ----------
     table : DataFrame of shape (n_galaxies, n_columns)
-        What `predict_table` says of the galaxies: columns ``<target>_p16`` and ``<target>_p84``
-        in dex, and the bit mask ``flag``, 0 for a galaxy without any reservation.
+        What `predict_table` returned: columns ``<target>_p16`` and ``<target>_p84`` in dex, and
+        the bit mask ``flag``, 0 for a galaxy without any reservation. Others are not read.
     n : int
         How many to choose at most.
     by : {"flag", "width", "gain"}, default="flag"
-        "flag": galaxies with a flag, those with most flags first, and the widest of these. A
+        "flag": galaxies with a flag, those with most flags first, and of these the widest. A
         galaxy without a prediction counts as the widest.
         "width": the widest intervals between the 16th and the 84th percentile. Each target's
         widths are divided by their median, then summed over targets.
@@ -48,12 +53,12 @@ def choose(
     target : str, sequence of str or None, default=None
         Targets whose widths count. None: all that the table has intervals of.
     features : array-like of shape (n_galaxies, n_features), default=None
-        For "gain": the network's inputs, by which galaxies are alike or not. Each is
-        standardised here; NaN, as of a band not observed, counts as its mean. Rows with nothing
-        but NaN are never chosen.
-    exclude_flags : int or iterable of int, default=0
-        Bits of ``flag`` which keep a galaxy from being chosen, such as that of an unknown
-        redshift: no SPS code can fit it.
+        For "gain": the network's inputs, by which galaxies are alike or not, one row per row of
+        `table`. Each is standardised here; NaN, as of a band not observed, counts as its mean.
+        Rows with nothing but NaN are never chosen.
+    exclude_flags : int, Flag or iterable of these, default=0
+        Bits of ``flag`` which keep a galaxy from being chosen, such as `Flag.REDSHIFT`: no SPS
+        code can fit a galaxy without a redshift.
     random_state : int, RandomState instance or None, default=0
         For "gain": start of the clustering.
 
@@ -66,21 +71,23 @@ def choose(
 
     Raises
     ------
-    TypeError, ValueError
-        If columns are absent, `n` is not a positive integer, `by` is unknown, or `features` are
-        wanting or of the wrong shape.
+    TypeError
+        If table is no DataFrame, or `exclude_flags` holds something else than integers.
+    ValueError
+        If columns are absent or repeat, `n` is not a positive integer, `by` is unknown, or
+        `features` are not given, of the wrong shape or in another order than `table`.
 
     Notes
     -----
     "gain" is a heuristic, no calculation of what a network would learn. A wide interval alone is
     a poor reason to ask: it may belong to a galaxy unlike all others, whose label helps none
-    [1]_, and the widest galaxies are often all alike, so that the second tells little that the
-    first did not [2]_. So the galaxies are sorted into kinds by k-means in which each galaxy
-    counts with its width [3]_; a kind is worth the summed widths of its members, and its m-th
-    chosen galaxy that worth divided by m. Of a kind, those are taken first which are both wide and
-    near its centre: width times ``exp(-d**2 / (2 s**2))``, d being the distance from the centre and
-    s its root mean square in the kind.
-    An interval is wide, too, where the photometry says little, and there a label teaches little.
+    [1]_, and the widest galaxies are often all alike, so that the second teaches little that the
+    first did not [2]_. So the galaxies are divided into kinds by k-means in which each galaxy
+    is weighted by its width [3]_; a kind is worth the summed widths of its members, and its m-th
+    chosen galaxy that worth divided by m. Within a kind, those are taken first which are both wide
+    and near its centre: width times ``exp(-d**2 / (2 s**2))``, where d is the distance from the
+    centre and s its root mean square in the kind.
+    An interval is also wide where the photometry is poor, and there a label teaches little.
 
     References
     ----------
@@ -109,6 +116,8 @@ def choose(
         raise ValueError(f"n must be a positive integer; got {n!r}.")
     if by not in ("flag", "width", "gain"):
         raise ValueError(f"by must be 'flag', 'width' or 'gain'; got {by!r}.")
+    if not table.columns.is_unique:
+        raise ValueError(f"table has columns of the same name: {list(table.columns)}.")
     eligible = _not_excluded(table, exclude_flags)
     if by == "flag":
         return _by_flag(table, eligible, target)[:n]
@@ -116,13 +125,13 @@ def choose(
     eligible &= np.isfinite(width)
     if by == "width":
         return _first(np.flatnonzero(eligible), -width)[:n]
-    inputs = _read_features(features, len(table))
+    inputs = _read_features(features, table)
     eligible &= ~np.isnan(inputs).all(axis=1)
     return _by_gain(np.flatnonzero(eligible), width, inputs, int(n), random_state)
 
 
 def _first(rows: np.ndarray, *keys: np.ndarray) -> np.ndarray:
-    """Rows by growing keys, the first one counting most; ties by position."""
+    """Sort rows by increasing keys, the first of which counts most; ties by position."""
     return rows[np.lexsort([key[rows] for key in reversed(keys)])]
 
 
@@ -138,17 +147,26 @@ def _flags(table: pd.DataFrame) -> np.ndarray:
             f"'flag' must hold integers, 0 or a sum of bits; got dtype {flag.dtype}: "
             f"{flag[:5].tolist()}."
         )
-    return flag
+    return flag.astype(np.int64)
 
 
-def _not_excluded(table: pd.DataFrame, exclude_flags: int | Iterable[int]) -> np.ndarray:
-    bits = [exclude_flags] if isinstance(exclude_flags, int) else list(exclude_flags)
-    mask = 0
-    for bit in bits:
-        mask |= int(bit)
+def _not_excluded(table: pd.DataFrame, exclude_flags: Any) -> np.ndarray:
+    flags = exclude_flags.ravel() if isinstance(exclude_flags, np.ndarray) else exclude_flags
+    if isinstance(flags, Integral | EnumFlag | str) or not isinstance(flags, Iterable):
+        flags = [flags]
+    mask = reduce(or_, map(_bits, flags), 0)
     if not mask:
         return np.ones(len(table), dtype=bool)
     return (_flags(table) & mask) == 0
+
+
+def _bits(flag: Any) -> int:
+    value = flag.value if isinstance(flag, EnumFlag) else flag
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < 0:
+        raise TypeError(
+            f"exclude_flags must be members of sfml.flags.Flag or sums of them; got {flag!r}."
+        )
+    return int(value)
 
 
 def _by_flag(
@@ -168,7 +186,7 @@ def _targets_of(table: pd.DataFrame) -> list[str]:
 
 
 def _relative_width(table: pd.DataFrame, target: str | Sequence[str] | None) -> np.ndarray:
-    """Sum of the targets' widths, each in units of its median; NaN without an interval."""
+    """Sum the targets' widths, each in units of its median; NaN without an interval."""
     known = _targets_of(table)
     wanted = known if target is None else [target] if isinstance(target, str) else list(target)
     absent = [name for name in wanted if name not in known]
@@ -182,22 +200,24 @@ def _relative_width(table: pd.DataFrame, target: str | Sequence[str] | None) -> 
     for name in wanted:
         width = (table[name + _HIGH] - table[name + _LOW]).to_numpy(dtype=float)
         width = np.maximum(width, 0.0)
-        seen = width[np.isfinite(width)]
-        median = np.median(seen) if len(seen) else 1.0
+        finite = width[np.isfinite(width)]
+        median = np.median(finite) if len(finite) else 1.0
         total += width / (median if median > 0 else 1.0)
     return total
 
 
-def _read_features(features: Any, n_galaxies: int) -> np.ndarray:
+def _read_features(features: Any, table: pd.DataFrame) -> np.ndarray:
     if features is None:
         raise ValueError(
             "by='gain' needs features=, the inputs of the network (n_galaxies, n_features): "
             "pipe[:-1].transform(X) of a fitted pipeline gives them."
         )
+    if isinstance(features, pd.DataFrame):
+        check_same_order("table", table.index, "features", features.index)
     inputs = np.asarray(features, dtype=np.float32)
-    if inputs.ndim != 2 or len(inputs) != n_galaxies:
+    if inputs.ndim != 2 or len(inputs) != len(table):
         raise ValueError(
-            f"features must have shape ({n_galaxies}, n_features), one row a row of table; got "
+            f"features must have shape ({len(table)}, n_features), one row per row of table; got "
             f"{inputs.shape}."
         )
     return inputs
@@ -218,7 +238,7 @@ def _by_gain(
     inputs = np.where(known, inputs - mean, 0)
     spread = inputs.std(axis=0)
     inputs = inputs / np.where(spread > 0, spread, 1.0)
-    kind, distance = _sort_into_kinds(inputs, width, min(n, _MOST_KINDS, len(rows)), random_state)
+    kind, distance = _divide_into_kinds(inputs, width, min(n, _MOST_KINDS, len(rows)), random_state)
     members, worth = np.bincount(kind), np.bincount(kind, weights=width)
     scale = np.bincount(kind, weights=distance**2) / np.maximum(members, 1)
     nearness = np.exp(-0.5 * distance**2 / np.where(scale > 0, scale, 1.0)[kind])
@@ -229,18 +249,18 @@ def _by_gain(
     return rows[np.lexsort((rank, -worth[kind] / (rank + 1)))][:n]
 
 
-def _sort_into_kinds(
+def _divide_into_kinds(
     inputs: np.ndarray,
     width: np.ndarray,
     n_kinds: int,
     random_state: int | np.random.RandomState | None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Kind of each galaxy, and its distance from that kind's centre."""
+    """Find the kind of each galaxy, and its distance from that kind's centre."""
     clusters = MiniBatchKMeans(
         n_kinds, batch_size=_BATCH, max_iter=10, n_init=1, random_state=random_state
     )
-    # Threads would meet after every small batch, and wait longer than they work.
+    # Threads would have to wait for each other after every small batch.
     with threadpool_limits(limits=1):
-        # A galaxy of width 0 counts for nothing, but k-means wants some weight.
+        # k-means needs a positive weight, even of a galaxy of width 0.
         kind = clusters.fit(inputs, sample_weight=np.maximum(width, 1e-6)).predict(inputs)
     return kind, np.linalg.norm(inputs - clusters.cluster_centers_[kind], axis=1)

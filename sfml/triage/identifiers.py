@@ -1,4 +1,4 @@
-"""Identifiers of galaxies as text: SPS codes name files by them, and give them back as text."""
+"""Identifiers of galaxies as text: SPS codes name files by them, and return them as text."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from sfml import tables
 
-__all__ = ["as_text", "check_names", "check_unique", "examples", "identifiers"]
+__all__ = ["as_text", "check_names", "check_same_order", "check_unique", "examples", "identifiers"]
 
 
 def identifiers(X: Any, ids: Iterable[Any] | None) -> list[str]:
-    """One identifier a row, checked to be unique.
+    """Identify each row, and check that the identifiers are unique.
 
     Parameters
     ----------
@@ -31,16 +32,19 @@ def identifiers(X: Any, ids: Iterable[Any] | None) -> list[str]:
     Raises
     ------
     ValueError
-        If there is not one a row, or if one is missing or repeats.
+        If the number of identifiers is not that of the rows, one is missing, repeats or has lost
+        digits, or they are the labels of X in another order.
     """
-    n_rows = tables.n_rows(X)
+    n_rows, index = tables.n_rows(X), tables.row_index(X)
     if ids is None:
-        index = tables.row_index(X)
-        ids = range(n_rows) if index is None else index
-    texts = as_text(ids)
-    if len(texts) != n_rows:
-        raise ValueError(f"ids must have one entry a row of X: got {len(texts)} for {n_rows} rows.")
-    check_unique(texts, "ids")
+        return _checked(range(n_rows) if index is None else index, n_rows)
+    ids = ids if isinstance(ids, pd.Series | pd.Index) else list(ids)
+    texts = _checked(ids, n_rows)
+    # A default index only counts rows: identifiers that are numbers may hold the same ones.
+    if index is not None and not index.equals(pd.RangeIndex(n_rows)):
+        check_same_order("X", index, "ids", ids)
+    if isinstance(ids, pd.Series) and index is not None:
+        check_same_order("X", index, "the index of ids", ids.index)
     return texts
 
 
@@ -55,7 +59,7 @@ def check_unique(texts: Sequence[str], what: str) -> None:
     if repeated:
         raise ValueError(
             f"{what} must be unique; {len(repeated)} repeat, for example {examples(repeated)}. "
-            "Keep one row a galaxy."
+            "Keep one row per galaxy."
         )
 
 
@@ -69,16 +73,55 @@ def check_names(texts: Sequence[str], pattern: str, advice: str) -> None:
         )
 
 
+def check_same_order(name: str, labels: Any, other_name: str, other_labels: Any) -> None:
+    """Raise where two tables hold the same labels in another order."""
+    ours, theirs = list(map(_label, labels)), list(map(_label, other_labels))
+    if ours != theirs and Counter(ours) == Counter(theirs):
+        row = next(i for i, pair in enumerate(zip(ours, theirs, strict=True)) if len({*pair}) > 1)
+        raise ValueError(
+            f"{name} and {other_name} hold the same labels in another order: row {row} is "
+            f"{ours[row]!r} in {name}, but {theirs[row]!r} in {other_name}. Rows are paired by "
+            "position: bring both into one order first, as y.loc[X.index] does for tables."
+        )
+
+
 def examples(values: Sequence[Any], limit: int = 5) -> str:
     """Name the first few values of many."""
     return ", ".join(repr(value) for value in values[:limit]) + (", ..." * (len(values) > limit))
 
 
+def _checked(ids: Any, n_rows: int) -> list[str]:
+    texts = as_text(ids)
+    if len(texts) != n_rows:
+        raise ValueError(
+            f"ids must have one entry per row of X: got {len(texts)} for {n_rows} rows."
+        )
+    check_unique(texts, "ids")
+    return texts
+
+
+def _label(value: Any) -> str:
+    try:
+        return _text(value)
+    except ValueError:  # no identifier, but a label all the same
+        return str(value)
+
+
 def _text(value: Any) -> str:
-    if isinstance(value, bytes):
-        return value.decode().strip()
     if isinstance(value, float | np.floating):
-        if not np.isfinite(value):
-            raise ValueError(f"An id is missing: got {value!r}. Give every row an identifier.")
-        return str(int(value)) if value == int(value) else repr(float(value))
-    return str(value).strip()
+        return _float_text(value)
+    text = value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+    if value is None or value is pd.NA or value is np.ma.masked or not text.strip():
+        raise ValueError(f"An id is missing: got {value!r}. Give every row an identifier.")
+    return text.strip()
+
+
+def _float_text(value: float | np.floating) -> str:
+    if not np.isfinite(value):
+        raise ValueError(f"An id is missing: got {value!r}. Give every row an identifier.")
+    if abs(value) >= 2.0 ** (np.finfo(type(value)).nmant + 1):
+        raise ValueError(
+            f"The id {value!r} is a float, which holds {np.finfo(type(value)).precision} digits: "
+            "the last ones are lost. Read the column of ids as integers or as text."
+        )
+    return str(int(value)) if value == int(value) else repr(float(value))

@@ -1,4 +1,4 @@
-"""Results of an SPS code become labels, each with a record of where it came from."""
+"""Fill the results of an SPS code into the labels, with a record of where each came from."""
 
 from __future__ import annotations
 
@@ -11,13 +11,19 @@ import pandas as pd
 
 from sfml import tables
 from sfml.targets import GAMA_TARGET_COLUMNS, LARGEST_DEX, TARGETS
-from sfml.triage.identifiers import as_text, check_unique, examples, identifiers
+from sfml.triage.identifiers import (
+    as_text,
+    check_same_order,
+    check_unique,
+    examples,
+    identifiers,
+)
 
 __all__ = ["merge"]
 
 _ENDS = ("_p16", "_p84")
 _CHI2 = ("chi2", "chi2_reduced")
-# The redshift in results is the one that the code was given: no news.
+# The redshift in results is the one that the code was given.
 _NO_LABELS = (*_CHI2, "redshift")
 
 
@@ -39,12 +45,13 @@ def merge(
     Parameters
     ----------
     X : table or array-like of shape (n_galaxies, n_columns)
-        The catalogue; its rows are those of `y`.
+        The catalogue; its rows are those of `y`, in the same order.
     y : DataFrame of shape (n_galaxies, n_columns)
         The labels in dex, NaN where a galaxy has none: columns with the targets' names or GAMA's,
         and, if it has them, ``<target>_p16`` and ``<target>_p84``. It stays as it is.
     results : DataFrame of shape (n_results, n_columns)
-        What `read_magphys` or `read_cigale` gave, indexed by id.
+        What `read_magphys` or `read_cigale` returned, indexed by id. Each result fills the row
+        with its id, in whatever order they are.
     ids : iterable of length n_galaxies, default=None
         Identifiers of the rows of X, as they were written. By default the index of a DataFrame,
         else 0, 1, 2, ... They are compared as text.
@@ -53,8 +60,8 @@ def merge(
     code_version : str
         Its version, and that of its models.
     requested : iterable of int, default=None
-        Positions that had been handed over, as `choose` gave them: those without a result are
-        then named.
+        Positions that had been handed over, as `choose` returned them: those without a result
+        are then recorded as missing.
     max_chi2 : float, default=None
         Results with a larger ``chi2`` (or ``chi2_reduced``) are rejected.
     overwrite : bool, default=False
@@ -68,7 +75,7 @@ def merge(
         A copy with the accepted results filled in. A target's percentiles are those of the same
         result, NaN if it has none.
     provenance : DataFrame of shape (n_galaxies, 7)
-        A row for each of y. ``id``; ``source``: the code, "catalogue" for labels that were there,
+        One row per row of y. ``id``; ``source``: the code, "catalogue" for labels that were there,
         or "none"; ``version``, ``date`` and ``chi2`` of the result; ``status``: "accepted",
         "rejected", "missing" (requested, but without a result), or empty where nothing was
         asked; and ``reason``, why it was rejected or what it filled.
@@ -78,7 +85,8 @@ def merge(
     TypeError
         If y or results is not a DataFrame.
     ValueError
-        If ids are unknown or repeat, numbers of rows differ, results has none of y's targets, or
+        If ids are unknown or repeat, numbers of rows differ, X, y and ids hold the same labels in
+        another order, results has none of y's targets or a column of ids, y has a target twice, or
         `max_chi2` is given and results has no chi^2.
 
     Notes
@@ -107,10 +115,11 @@ def merge(
     """
     _check_tables(X, y, results)
     texts = identifiers(X, ids)
+    _check_same_rows(X, y, None if ids is None else texts)
     rows = _rows_of(results, texts)
     columns = _columns_by_target(y, results)
     chi2 = _chi2_of(results, max_chi2)
-    reasons = _objections(results, list(columns), chi2, max_chi2)
+    reasons = _reasons_against(results, list(columns), chi2, max_chi2)
     merged = y.copy()
     filled = _fill(merged, results, rows, columns, reasons, overwrite=overwrite)
     record = _empty_record(y, texts, [names[0] for names in columns.values()])
@@ -132,12 +141,24 @@ def _check_tables(X: Any, y: Any, results: Any) -> None:
             )
         if not table.columns.is_unique:
             raise ValueError(f"{name} has columns of the same name: {list(table.columns)}.")
+    if "id" in results.columns:
+        raise ValueError("results has a column 'id': make it the index with set_index('id').")
     if len(y) != tables.n_rows(X):
         raise ValueError(f"X and y must have the same rows: got {tables.n_rows(X)} and {len(y)}.")
 
 
+def _check_same_rows(X: Any, y: pd.DataFrame, ids: list[str] | None) -> None:
+    """Raise where the labels of rows show that X, y and ids are in different orders."""
+    index = tables.row_index(X)
+    if index is not None:
+        check_same_order("X", index, "y", y.index)
+    # A default index only counts rows: identifiers that are numbers may hold the same ones.
+    if ids is not None and not y.index.equals(pd.RangeIndex(len(y))):
+        check_same_order("ids", ids, "y", y.index)
+
+
 def _rows_of(results: pd.DataFrame, texts: list[str]) -> np.ndarray:
-    """Position in the catalogue of each result."""
+    """Find each result's position in the catalogue."""
     names = as_text(results.index)
     check_unique(names, "The ids of results")
     rows = pd.Index(texts, dtype=object).get_indexer(pd.Index(names, dtype=object))
@@ -152,8 +173,13 @@ def _rows_of(results: pd.DataFrame, texts: list[str]) -> np.ndarray:
 
 
 def _columns_by_target(y: pd.DataFrame, results: pd.DataFrame) -> dict[str, list[str]]:
-    """Columns of y that each target of the results fills: its value, then its percentiles."""
-    column_of = {_plain_name(str(column)): column for column in y.columns}
+    """Find the columns of y that each target fills: its value, then its percentiles."""
+    plain = [_plain_name(str(column)) for column in y.columns]
+    column_of = dict(zip(plain, y.columns, strict=True))
+    if repeated := sorted({name for name in plain if plain.count(name) > 1}):
+        raise ValueError(
+            f"y has {', '.join(repeated)} twice, under its own name and GAMA's: {list(y.columns)}."
+        )
     columns = {
         target: [column_of[name] for name in (target, *_with_ends(target)) if name in column_of]
         for target in column_of
@@ -172,7 +198,7 @@ def _with_ends(target: str) -> tuple[str, str]:
 
 
 def _plain_name(column: str) -> str:
-    """Name of a column by target, whether it is so named or as GAMA does."""
+    """Name a column by its target, whether it is so named or as GAMA does."""
     for target, name in GAMA_TARGET_COLUMNS.items():
         stem = name.removesuffix("50")
         if column == name:
@@ -194,10 +220,10 @@ def _chi2_of(results: pd.DataFrame, max_chi2: float | None) -> np.ndarray:
     return np.full(len(results), np.nan)
 
 
-def _objections(
+def _reasons_against(
     results: pd.DataFrame, targets: list[str], chi2: np.ndarray, max_chi2: float | None
 ) -> list[list[str]]:
-    """Say what speaks against each result."""
+    """List the reasons to reject each result."""
     reasons: list[list[str]] = [[] for _ in range(len(results))]
     for target in targets:
         value = results[target].to_numpy(dtype=float)
@@ -229,7 +255,7 @@ def _fill(
     *,
     overwrite: bool,
 ) -> list[list[str]]:
-    """Write the accepted results into `merged`; give the targets that each has filled."""
+    """Write the accepted results into `merged`; return the targets that each has filled."""
     accepted = np.array([not reason for reason in reasons], dtype=bool)
     filled: list[list[str]] = [[] for _ in reasons]
     for target, names in columns.items():
@@ -249,7 +275,7 @@ def _fill(
 
 
 def _empty_record(y: pd.DataFrame, texts: list[str], labels: list[str]) -> dict[str, np.ndarray]:
-    """Give the record of labels that are all from the catalogue."""
+    """Make the record of labels that are all from the catalogue."""
     has_label = y[labels].notna().any(axis=1).to_numpy()
     record: dict[str, np.ndarray] = {
         "id": np.array(texts, dtype=object),
@@ -280,10 +306,9 @@ def _note_missing(
 ) -> None:
     if requested is None:
         return
-    asked = np.asarray(list(requested), dtype=int)
-    n = len(record["id"])
-    if ((asked < 0) | (asked >= n)).any():
+    asked, n = np.asarray(list(requested)), len(record["id"])
+    if len(asked) and (asked.dtype.kind not in "iu" or asked.min() < 0 or asked.max() >= n):
         raise ValueError(f"requested must be positions from 0 to {n - 1}; got {asked.tolist()}.")
-    missing = np.setdiff1d(asked, rows)
+    missing = np.setdiff1d(asked.astype(int), rows)
     record["status"][missing] = "missing"
     record["reason"][missing] = f"{code} gave no result"

@@ -1,4 +1,4 @@
-"""Learning from the galaxies that the SPS code has done since."""
+"""Learn from the galaxies that the SPS code has fitted since."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from typing import Any
 
 import pandas as pd
 from sklearn.base import clone
+from sklearn.utils.validation import check_is_fitted
 
 from sfml import metrics
 from sfml.neural import KerasMLPRegressor
 from sfml.pipeline import StarFormationPipeline
+from sfml.recipes import make_estimator
+from sfml.regressor import StarFormationRegressor
 from sfml.targets import read_targets
 
 __all__ = ["refit"]
@@ -29,36 +32,39 @@ def refit(
     X_test: Any = None,
     y_test: Any = None,
 ) -> tuple[StarFormationPipeline, pd.DataFrame | None]:
-    """Train a copy of a pipeline on more galaxies, and say what that gained.
+    """Train a copy of a pipeline on more galaxies, and measure what that gained.
 
     Parameters
     ----------
     pipe : StarFormationPipeline
-        A fitted pipeline; it stays as it is.
+        A fitted pipeline, which stays as it is. Its regressor may be a family of regressors, one
+        of which every target gets a copy, or one per target.
     X : table or array of shape (n_galaxies, n_columns)
         Catalogue: the galaxies of the first fit and those labelled since.
     y : array-like of shape (n_galaxies, n_targets)
-        Their labels in dex, such as `merge` gives; NaN where a galaxy has none.
+        Their labels in dex, such as `merge` returns; NaN where a galaxy has none.
     warm_start : bool, default=True
         Whether networks go on from their weights, with a quarter of the learning rate and a third
         of the epochs, on inputs scaled as before; other regressors are trained anew. False trains
         everything anew, transformers included: the safer choice if the further galaxies are of
         another kind.
     X_test : table or array of shape (n_test, n_columns), default=None
-        Galaxies that neither fit has seen, to measure the gain.
+        Galaxies that are in neither fit, to measure the gain.
     y_test : array-like of shape (n_test, n_targets), default=None
         Their labels, in dex.
 
     Returns
     -------
     pipe : StarFormationPipeline
-        A new one.
+        The pipeline trained on these galaxies.
     gain : DataFrame or None
         Before, after and their ratio (below 1 is better), for each target: the scatter `sigma`,
         the mean absolute residual `mad` and `nmad` of the test galaxies, in dex. None without them.
 
     Raises
     ------
+    NotFittedError
+        If the pipeline is not fitted.
     ValueError
         If only one of `X_test` and `y_test` is given, or by `fit`.
 
@@ -75,20 +81,35 @@ def refit(
     """
     if (X_test is None) != (y_test is None):
         raise ValueError("To measure the gain, both X_test and y_test are needed; got one of them.")
+    check_is_fitted(pipe)
     if warm_start:
         new = deepcopy(pipe)
-        for _, estimator in new[-1].estimators:
-            if isinstance(estimator, KerasMLPRegressor):
-                estimator.set_params(
-                    learning_rate=WARM_RATE * estimator.learning_rate,
-                    epochs=max(1, round(WARM_EPOCHS * estimator.epochs)),
-                )
+        new[-1].set_params(estimators=_gentler(new[-1]))
         new.refit(X, y)
         new[-1].set_params(estimators=clone(pipe[-1]).estimators)
     else:
         new = clone(pipe).fit(X, y)
     gain = None if X_test is None else _gain(pipe, new, X_test, y_test)
     return new, gain
+
+
+def _gentler(regressor: StarFormationRegressor) -> list[tuple[str, Any]]:
+    """List the unfitted regressors by name, with networks that learn slower and for less long."""
+    given = regressor.estimators
+    named = dict(given) if isinstance(given, list | tuple) else {}
+    pairs = []
+    for name in regressor.named_estimators_:
+        if isinstance(given, str):
+            estimator = make_estimator(given, name)
+        else:
+            estimator = clone(named.get(name, given))
+        if isinstance(estimator, KerasMLPRegressor):
+            estimator.set_params(
+                learning_rate=WARM_RATE * estimator.learning_rate,
+                epochs=max(1, round(WARM_EPOCHS * estimator.epochs)),
+            )
+        pairs.append((name, estimator))
+    return pairs
 
 
 def _gain(before: Any, after: Any, X: Any, y: Any) -> pd.DataFrame:

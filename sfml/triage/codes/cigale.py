@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,14 +13,35 @@ import pandas as pd
 
 from sfml import tables
 from sfml.bands import GAMA, BandSet
-from sfml.triage.codes.filters import filters_of
+from sfml.tables.writing import write_files
+from sfml.triage.codes.filters import filters_of, is_gamas
 from sfml.triage.codes.photometry import Photometry, as_table, read_photometry
-from sfml.triage.codes.text import check_free, existing_file, numbers, put, read_rows, render_rows
-from sfml.triage.identifiers import as_text, check_names
+from sfml.triage.codes.text import existing_file, numbers, read_named_rows, render_rows
+from sfml.triage.identifiers import as_text, check_names, examples
 
-__all__ = ["CIGALE_FILTERS", "open_table", "read_cigale_input", "write_cigale"]
+__all__ = [
+    "CIGALE_FILTERS",
+    "CIGALE_FILTERS_2020",
+    "open_table",
+    "read_cigale_input",
+    "write_cigale",
+]
 
 CIGALE_FILTERS: Mapping[str, str] = {
+    **{"FUV": "galex.FUV", "NUV": "galex.NUV"},
+    **{band: f"sloan.sdss.{band}" for band in "ugriz"},
+    **{"X": "paranal.vircam.Z", "Y": "paranal.vircam.Y", "J": "paranal.vircam.J"},
+    **{"H": "paranal.vircam.H", "K": "paranal.vircam.Ks"},
+    **{band: f"wise.{band}" for band in ("W1", "W2", "W3", "W4")},
+    **{"P100": "herschel.pacs.green", "P160": "herschel.pacs.red"},
+    **{"S250": "herschel.spire.PSW", "S350": "herschel.spire.PMW", "S500": "herschel.spire.PLW"},
+}
+"""Names of GAMA's 21 bands in the filter database of CIGALE since version 2025.0: those of the
+Spanish Virtual Observatory, as facility, instrument and filter. The package FRBs/FRB changed to
+them for that version (``frb/galaxies/cigale.py``). SPIRE's are for point sources.
+``pcigale-filters list`` lists the names of your version."""
+
+CIGALE_FILTERS_2020: Mapping[str, str] = {
     **{"FUV": "galex.FUV", "NUV": "galex.NUV"},
     **{"u": "sdss.up", "g": "sdss.gp", "r": "sdss.rp", "i": "sdss.ip", "z": "sdss.zp"},
     **{"X": "WFCAM_Z", "Y": "vista.vircam.Y", "J": "vista.vircam.J"},
@@ -28,13 +50,14 @@ CIGALE_FILTERS: Mapping[str, str] = {
     **{"P100": "herschel.pacs.100", "P160": "herschel.pacs.160"},
     **{"S250": "PSW", "S350": "PMW", "S500": "PLW"},
 }
-"""Names of GAMA's 21 bands in the filter database of CIGALE, about versions 2018 to 2020. The names
-change between versions: SPIRE's are ``herschel.spire.PSW``, ... in later ones. Those of yours are
-listed by ``pcigale-filters list``. VIKING Z (X) stands under UKIRT's Z, the nearest filter there;
-VISTA's own can be added by ``pcigale-filters add``."""
+"""Names of GAMA's 21 bands in CIGALE from about 2018 to 2020, to be passed as ``filter_names``.
+Versions 2022 have most of them still, and SPIRE's as in `CIGALE_FILTERS`. VIKING Z (X) stands under
+UKIRT's Z, the nearest filter there."""
 
 _SUFFIXES = (".txt", ".dat", ".fits")
 _UNIT = "mJy"
+# At or below this, CIGALE takes a flux as not measured (threshold in managers/observations.py).
+_THRESHOLD = -9990.0
 
 
 class CigaleTable(NamedTuple):
@@ -45,14 +68,22 @@ class CigaleTable(NamedTuple):
     ids: list[str]
     table: Any  # an astropy table, or a dict of columns of words
 
-    def columns(self, names: list[str]) -> np.ndarray:
-        """Columns of numbers, of shape (n_rows, n_columns); an error names those absent."""
+    def columns(self, names: list[str], unit: str | None = None) -> np.ndarray:
+        """Read columns of numbers, of shape (n_rows, n_columns); an error names those absent."""
         if message := tables.absent_message(names, self.names, str(self.path)):
             raise ValueError(message)
-        if not isinstance(self.table, dict):
-            return tables.extract(self.table, names)
-        words = [self.table[name] for name in names] if self.ids else []
-        return numbers(self.path, names, [list(row) for row in zip(*words, strict=True)])
+        if isinstance(self.table, dict):
+            words = [self.table[name] for name in names] if self.ids else []
+            return numbers(self.path, names, list(zip(*words, strict=True)))
+        values = tables.extract(self.table, names)
+        if unit and not np.array_equal(
+            values, tables.extract(self.table, names, unit=unit), equal_nan=True
+        ):
+            raise ValueError(
+                f"{str(self.path)!r} has fluxes in another unit than {unit}, which CIGALE takes to "
+                f"be in {unit} all the same. Convert them, or correct their unit."
+            )
+        return values
 
 
 def write_cigale(
@@ -79,7 +110,7 @@ def write_cigale(
         Identifiers. By default the index of a DataFrame, else 0, 1, 2, ...
     filter_names : mapping of str to str, default=None
         Name of each band's filter in CIGALE. GAMA's own bands, by name and wavelength, have those
-        of `CIGALE_FILTERS` unless they are in it.
+        of `CIGALE_FILTERS` unless they are in it. `CIGALE_FILTERS_2020` has older names.
     upper_limits : bool, default=False
         Whether a negative error, unless it is a missing code, marks an upper limit, as it does
         in CIGALE. Otherwise such a band counts as not measured, as everywhere in this library.
@@ -97,13 +128,16 @@ def write_cigale(
         If the file is there and `overwrite` is False.
     ValueError
         If a band has no filter name, two have the same, the suffix is unknown, identifiers repeat
-        or have spaces, or a redshift is not positive.
+        or would be changed by CIGALE, a redshift is not positive, or CIGALE would take a
+        measurement as missing, since it is -9990 mJy or less.
 
     Notes
     -----
     The columns are ``id``, ``redshift``, then ``<filter>`` and ``<filter>_err`` of each band, in
     mJy. A band that was not measured is NaN in both. Negative fluxes are measurements, to CIGALE
-    (since version 0.12) as to this library. Name the file as ``data_file`` in ``pcigale.ini``.
+    (since version 0.12) as to this library. In an upper limit, the flux is the limit and the
+    absolute value of the error its 1-sigma width. Name the file as ``data_file`` in
+    ``pcigale.ini``.
 
     References
     ----------
@@ -118,27 +152,29 @@ def write_cigale(
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = triage.write_cigale(X, f"{folder}/galaxies.txt", bands=bands, ids=[6802])
     ...     print(path.read_text(), end="")
-    # id redshift sdss.rp sdss.rp_err WISE1 WISE1_err
+    # id redshift sloan.sdss.r sloan.sdss.r_err wise.W1 wise.W1_err
     6802 0.05 0.25 0.002 nan nan
     """
     path = Path(path)
-    _check_suffix(path)
+    if path.suffix.lower() not in _SUFFIXES:
+        raise ValueError(
+            f"Cannot tell the format of {str(path)!r}: its name must end in one of "
+            f"{', '.join(_SUFFIXES)}."
+        )
     filters = _filters(bands, filter_names)
     photometry = read_photometry(X, bands, ids, _UNIT, upper_limits=upper_limits)
-    check_names(
-        photometry.ids,
-        r"[^\s#\"]\S*",
-        "CIGALE separates columns by spaces. Pass identifiers without spaces as ids.",
-    )
-    check_free([path], overwrite=overwrite)
+    _check_thresholds(photometry)
+    is_fits = path.suffix.lower() == ".fits"
+    if not is_fits:
+        _check_ids(photometry.ids)
     columns = ["redshift", *(name + end for name in filters for end in ("", "_err"))]
     values = np.empty((len(photometry.ids), len(columns)))
     values[:, 0] = photometry.redshift
     values[:, 1::2], values[:, 2::2] = photometry.flux, photometry.error
-    if path.suffix.lower() == ".fits":
-        return put(path, lambda temporary: _write_fits(temporary, columns, photometry.ids, values))
-    text = render_rows(" ".join(["# id", *columns]), photometry.ids, values)
-    return put(path, lambda temporary: temporary.write_text(text))
+    content: Any = render_rows(" ".join(["# id", *columns]), photometry.ids, values)
+    if is_fits:
+        content = partial(_write_fits, columns=columns, ids=photometry.ids, values=values)
+    return write_files({path: content}, overwrite=overwrite)[0]
 
 
 def read_cigale_input(
@@ -147,77 +183,134 @@ def read_cigale_input(
     bands: BandSet = GAMA,
     filter_names: Mapping[str, str] | None = None,
 ) -> pd.DataFrame:
-    """Read galaxies back from the input file of CIGALE.
+    """Read galaxies back from an input file of CIGALE, as CIGALE itself reads it.
 
     Parameters
     ----------
     path : path
-        File of `write_cigale`, or one like it: ``.txt``, ``.dat`` or ``.fits``.
+        File of `write_cigale`, or another that CIGALE reads: text with spaces, tabs or commas
+        between columns (the header with or without #), FITS or VOTable.
     bands : BandSet, default=GAMA
         Bands to read, with the layout and unit wanted.
     filter_names : mapping of str to str, default=None
-        Name of each band's filter in the file, as for `write_cigale`.
+        Name of each band's filter in the file, as for `write_cigale`. GAMA's own bands are found
+        under their names of today and of 2020, too.
 
     Returns
     -------
     DataFrame of shape (n_galaxies, 2 * n_bands + 1)
         Columns ``bands.columns`` in ``bands.unit``, NaN where not measured, indexed by id, which is
-        text. The negative errors of upper limits stay as they are.
+        text.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file.
     ValueError
-        If the file is malformed or lacks columns.
+        If the file is malformed, lacks columns, has a column or a band twice, or has fluxes in
+        another unit than mJy.
+
+    Notes
+    -----
+    A band is not measured where the flux or its error is not finite or is -9990 or less, or where
+    the error is 0. A negative error above that marks an upper limit: the flux is the limit, and the
+    absolute value of the error its 1-sigma width. Such errors stay negative. Columns of other
+    bands, of physical properties and of the distance are not read.
     """
     path = existing_file(Path(path), "`write_cigale` writes such a file.")
-    _check_suffix(path)
-    filters = _filters(bands, filter_names)
-    columns = ["redshift", *filters, *(f"{name}_err" for name in filters)]
     table = open_table(path)
-    values, n = table.columns(columns), len(bands)
-    photometry = Photometry(table.ids, values[:, 0], values[:, 1 : n + 1], values[:, n + 1 :])
+    filters = _filters_in(table, bands, filter_names)
+    redshift = table.columns(["redshift"])[:, 0]
+    fluxes = table.columns([*filters, *(f"{name}_err" for name in filters)], _UNIT)
+    flux, error = np.hsplit(fluxes, 2)
+    known = np.isfinite(flux) & np.isfinite(error) & (error != 0)
+    known &= (flux > _THRESHOLD) & (error > _THRESHOLD)
+    photometry = Photometry(
+        table.ids,
+        np.where(redshift > _THRESHOLD, redshift, np.nan),
+        np.where(known, flux, np.nan),
+        np.where(known, error, np.nan),
+    )
     return as_table(photometry, bands, _UNIT)
 
 
 def open_table(path: Path) -> CigaleTable:
-    """Open a text or FITS table of CIGALE, which must have a column ``id``."""
-    ids: list[Any]
-    if path.suffix.lower() == ".fits":
+    """Open a text, FITS or VOTable file of CIGALE, which must have a column ``id``."""
+    with path.open("rb") as file:
+        start = file.read(1024)
+    ids: Any
+    table: Any
+    if start.startswith(b"SIMPLE") or b"<VOTABLE" in start.upper():
         from astropy.table import Table
 
-        table = Table.read(path, format="fits", unit_parse_strict="silent")
-        names, ids = list(table.colnames), list(table["id"]) if "id" in table.colnames else []
+        kind = "fits" if start.startswith(b"SIMPLE") else "votable"
+        table = Table.read(path, format=kind, unit_parse_strict="silent")
+        names, ids = list(table.colnames), table["id"] if "id" in table.colnames else []
     else:
-        names, rows = read_rows(path)
+        names, rows, _ = read_named_rows(path)
         table = dict(zip(names, zip(*rows, strict=True), strict=False))
-        ids = list(table.get("id", ()))
+        ids = table.get("id", ())
     if message := tables.absent_message(["id"], names, str(path)):
         raise ValueError(message)
     return CigaleTable(path, names, as_text(ids), table)
 
 
-def _check_suffix(path: Path) -> None:
-    if path.suffix.lower() not in _SUFFIXES:
-        raise ValueError(
-            f"Cannot tell the format of {str(path)!r}: its name must end in one of "
-            f"{', '.join(_SUFFIXES)}."
-        )
-
-
 def _filters(bands: BandSet, filter_names: Mapping[str, str] | None) -> list[str]:
-    filters = filters_of(
+    return filters_of(
         bands,
         CIGALE_FILTERS,
         filter_names,
         parameter="filter_names",
         advice="`pcigale-filters list` lists the names.",
     )
-    repeated = sorted({name for name in filters if filters.count(name) > 1})
-    if repeated:
-        raise ValueError(f"Each band needs a filter of its own; these repeat: {repeated}.")
-    return filters
+
+
+def _filters_in(
+    table: CigaleTable, bands: BandSet, filter_names: Mapping[str, str] | None
+) -> list[str]:
+    """Find the name under which the file has each band: the one given, today's or that of 2020."""
+    found = []
+    for band, name in zip(bands.names, _filters(bands, filter_names), strict=True):
+        known = {name}
+        if is_gamas(bands, band) and band not in (filter_names or {}):
+            known |= {CIGALE_FILTERS[band], CIGALE_FILTERS_2020[band]}
+        present = sorted(known & set(table.names))
+        if len(present) > 1:
+            raise ValueError(
+                f"{str(table.path)!r} has the band {band!r} more than once: {', '.join(present)}. "
+                f"Say which with filter_names={{{band!r}: ...}}."
+            )
+        found.append(present[0] if present else name)
+    return found
+
+
+def _check_thresholds(photometry: Photometry) -> None:
+    low = ((photometry.flux <= _THRESHOLD) | (photometry.error <= _THRESHOLD)).any(axis=1)
+    if low.any():
+        names = [photometry.ids[row] for row in np.flatnonzero(low)]
+        raise ValueError(
+            f"CIGALE takes fluxes and errors of {_THRESHOLD:g} mJy or less as not measured; "
+            f"{len(names)} galaxies have such ones, for example {examples(names)}. Set them to NaN "
+            "if they are, or declare their code in missing_codes of `bands`."
+        )
+
+
+def _check_ids(ids: list[str]) -> None:
+    """Raise where CIGALE would return other identifiers than it was given."""
+    check_names(
+        ids,
+        r"[^\s#\",]\S*",
+        "CIGALE separates columns by spaces. Pass identifiers without spaces as ids.",
+    )
+    try:
+        changed = [text for text in ids if str(int(text)) != text]
+    except ValueError:  # a column of text, which CIGALE leaves as it is
+        return
+    if changed:
+        raise ValueError(
+            f"CIGALE reads a column of numbers as numbers: {changed[0]!r} would become "
+            f"{str(int(changed[0]))!r}. Write a .fits file, or pass other ids."
+        )
 
 
 def _write_fits(path: Path, columns: list[str], ids: list[str], values: np.ndarray) -> None:

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from sfml.bands import GAMA, BandSet
 
-__all__ = ["filters_of"]
+__all__ = ["filters_of", "is_gamas"]
 
 # As far as effective wavelengths of one filter are told apart; another survey's filter of the same
 # name is often farther off.
@@ -24,7 +24,7 @@ def filters_of(
     parameter: str,
     advice: str,
 ) -> list[Filter]:
-    """Give each band its filter.
+    """Find the filter of each band.
 
     Parameters
     ----------
@@ -42,12 +42,12 @@ def filters_of(
     Returns
     -------
     list
-        One filter a band.
+        One filter per band.
 
     Raises
     ------
     ValueError
-        If a band has none, or the user's mapping has a name that is no band.
+        If a band has none, two bands have the same, or the user names what is not a band.
     """
     given = given or {}
     strange = [name for name in given if name not in bands.names and name not in GAMA.names]
@@ -56,19 +56,23 @@ def filters_of(
             f"{parameter} has entries for {', '.join(strange)}, which are no bands of this set: "
             f"{', '.join(bands.names)}."
         )
-    known = {**{name: defaults[name] for name in defaults if _is_gamas(bands, name)}, **given}
+    known = {**{name: defaults[name] for name in defaults if is_gamas(bands, name)}, **given}
     absent = [name for name in bands.names if name not in known]
     if absent:
         raise ValueError(
             f"No filter is known for {', '.join(absent)}. Name it in {parameter}, such as "
             f"{{{absent[0]!r}: {defaults['r']!r}}}: {advice}"
         )
-    return [known[name] for name in bands.names]
+    filters = [known[name] for name in bands.names]
+    repeated = sorted({name for name in filters if filters.count(name) > 1})
+    if repeated:
+        raise ValueError(f"Each band needs a filter of its own; these repeat: {repeated}.")
+    return filters
 
 
-def _is_gamas(bands: BandSet, name: str) -> bool:
-    """Whether a band is GAMA's own, and no namesake."""
-    if name not in bands.names:
+def is_gamas(bands: BandSet, name: str) -> bool:
+    """Tell whether a band is GAMA's own, and not another survey's of the same name."""
+    if name not in bands.names or name not in GAMA.names:
         return False
-    own = GAMA.wavelengths[GAMA.names.index(name)]
-    return abs(bands.wavelengths[bands.names.index(name)] - own) < _TOLERANCE * own
+    expected = GAMA.wavelengths[GAMA.names.index(name)]
+    return abs(bands.wavelengths[bands.names.index(name)] - expected) < _TOLERANCE * expected

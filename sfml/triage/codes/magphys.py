@@ -1,8 +1,9 @@
-"""Input files of MAGPHYS: observations.dat and filters.dat."""
+"""Input files of MAGPHYS: observations.dat, filters.dat and zlibs.dat."""
 
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,21 +12,22 @@ import numpy as np
 import pandas as pd
 
 from sfml.bands import GAMA, BandSet
+from sfml.tables.writing import write_files
 from sfml.triage.codes.filters import filters_of
 from sfml.triage.codes.photometry import Photometry, as_table, read_photometry
 from sfml.triage.codes.text import (
-    check_free,
+    Rows,
     existing_file,
+    number,
     numbers,
-    put,
-    read_rows,
+    read_fortran_rows,
     render_rows,
 )
 from sfml.triage.identifiers import check_names
 
 __all__ = ["MAGPHYS_FILTER_IDS", "read_magphys_input", "write_magphys"]
 
-OBSERVATIONS, FILTERS = "observations.dat", "filters.dat"
+OBSERVATIONS, FILTERS, LIBRARIES = "observations.dat", "filters.dat", "zlibs.dat"
 
 MAGPHYS_FILTER_IDS: Mapping[str, int] = {
     **{"FUV": 123, "NUV": 124, "u": 115, "g": 116, "r": 117, "i": 118, "z": 119},
@@ -40,6 +42,8 @@ distributions number filters otherwise: compare with the file filters.log beside
 _MISSING = -99.0
 # Sizes of arrays in MAGPHYS's fit_sed.f: galmax, nmax, filt_name and gal_name.
 _MOST_GALAXIES, _MOST_BANDS, _LONGEST_BAND, _LONGEST_NAME = 5000, 50, 12, 8
+# The step of make_zgrid.f. fit_sed.f refuses galaxies farther than half of it from a library.
+_REDSHIFT_STEP = 0.01
 
 
 def write_magphys(
@@ -50,6 +54,7 @@ def write_magphys(
     ids: Iterable[Any] | None = None,
     filter_ids: Mapping[str, int] | None = None,
     longest_name: int = _LONGEST_NAME,
+    redshift_step: float | None = _REDSHIFT_STEP,
     overwrite: bool = False,
 ) -> Path:
     """Write galaxies as input for MAGPHYS.
@@ -59,7 +64,8 @@ def write_magphys(
     X : table or array-like of shape (n_galaxies, 2 * n_bands + 1)
         Fluxes, errors and the redshift, in the columns of `bands`: the rows that were chosen.
     directory : path
-        Folder to write ``observations.dat`` and ``filters.dat`` to; made if it is not there.
+        Folder to write ``observations.dat``, ``filters.dat`` and ``zlibs.dat`` to; made if it is
+        not there.
     bands : BandSet, default=GAMA
         Bands to write, with the layout, unit and missing codes of X.
     ids : iterable of length n_galaxies, default=None
@@ -70,8 +76,12 @@ def write_magphys(
     longest_name : int, default=8
         Characters of a name that your MAGPHYS reads (``gal_name`` in ``fit_sed.f``): 8 in that
         of 2010, 15 in the high-redshift one, 40 in GAMA's.
+    redshift_step : float or None, default=0.01
+        Step of the redshifts in ``zlibs.dat``, at which MAGPHYS computes its models and of which
+        each galaxy takes the nearest: at most 0.01, beyond half of which MAGPHYS refuses a galaxy.
+        None: the galaxies' own redshifts, to four digits, each of which takes minutes to compute.
     overwrite : bool, default=False
-        Whether to replace the two files if they are there.
+        Whether to replace the three files if they are there: all of them, or none.
 
     Returns
     -------
@@ -83,23 +93,25 @@ def write_magphys(
     FileExistsError
         If a file is there and `overwrite` is False.
     ValueError
-        If a band has no filter number, a name cannot be read by MAGPHYS or repeats, a redshift is
-        not positive, or there are more than 5,000 galaxies or 50 bands.
+        If a band has no filter number or two have the same, a name cannot be read by MAGPHYS or
+        repeats, a redshift is not positive, `redshift_step` is out of range, or there are more than
+        5,000 galaxies or 50 bands.
 
     Notes
     -----
-    ``observations.dat`` has a header line, which MAGPHYS skips, then a galaxy a line: name,
-    redshift, and flux and 1-sigma error in Jy of band after band. ``filters.dat`` has a header
-    line, then a band a line: name, effective wavelength in micron, number of the filter, and 1, for
-    a band to be fitted. Bands stand in order of wavelength, since MAGPHYS takes the first ones for
-    starlight and the last ones for dust.
+    ``observations.dat`` has a header line, which MAGPHYS skips, then one line per galaxy: name,
+    redshift, and flux and 1-sigma error in Jy of each band. ``filters.dat`` has a header line, then
+    one line per band: name, effective wavelength in micron, number of the filter, and 1, for a band
+    to be fitted. Bands stand in order of wavelength, since MAGPHYS takes the first ones for
+    starlight and the last ones for dust. ``zlibs.dat`` has one line per redshift that is the
+    nearest of a galaxy: a number and the redshift, as ``make_zgrid.f`` of MAGPHYS writes them.
 
     A band that was not measured has flux and error -99: MAGPHYS fits positive fluxes only. A
     measured negative flux stays: the MAGPHYS of 2010 ignores it, while that of GAMA and the
     high-redshift one take a flux <= 0 with a positive error as an upper limit.
 
     The MAGPHYS of 2010 keeps 10 characters of the name of a file, ``.fit`` included, so that
-    names of 7 or 8 characters lose the end of that suffix.
+    names of 7 or 8 characters lose the end of that suffix. `read_magphys` reads such files.
 
     References
     ----------
@@ -135,18 +147,20 @@ def write_magphys(
         advice="MAGPHYS's file filters.log lists the numbers.",
     )
     folder = Path(directory)
-    paths = folder / OBSERVATIONS, folder / FILTERS
-    check_free(paths, overwrite=overwrite)
     order = np.argsort(bands.wavelengths, kind="stable")
-    observations = _render_observations(photometry, bands, order)
-    filters = _render_filters(bands, numbers_of_filters, order)
-    for path, text in zip(paths, (observations, filters), strict=True):
-        put(path, lambda temporary, text=text: temporary.write_text(text))  # type: ignore[misc]
+    write_files(
+        {
+            folder / OBSERVATIONS: _render_observations(photometry, bands, order),
+            folder / FILTERS: _render_filters(bands, numbers_of_filters, order),
+            folder / LIBRARIES: _render_libraries(photometry.redshift, redshift_step),
+        },
+        overwrite=overwrite,
+    )
     return folder
 
 
 def read_magphys_input(directory: str | os.PathLike[str], *, bands: BandSet = GAMA) -> pd.DataFrame:
-    """Read galaxies back from the input files of MAGPHYS.
+    """Read galaxies back from the input files of MAGPHYS, as MAGPHYS itself reads them.
 
     Parameters
     ----------
@@ -166,29 +180,86 @@ def read_magphys_input(directory: str | os.PathLike[str], *, bands: BandSet = GA
     FileNotFoundError
         If one of the two files is not there.
     ValueError
-        If a file is malformed, or holds other bands.
+        If a file is malformed, holds other bands or one of them twice, or the two do not agree.
+
+    Warns
+    -----
+    UserWarning
+        If the first line of ``observations.dat`` is a galaxy, which is skipped.
+
+    Notes
+    -----
+    The first line of either file is skipped, whatever it says, and the order of the columns is that
+    of the bands in ``filters.dat``. Numbers may have Fortran's exponents, such as ``1.5D-05``.
+    Lines or ends of lines that start with # are comments here, which MAGPHYS does not know.
     """
     folder = Path(directory)
     filters = existing_file(folder / FILTERS, "It names the bands of observations.dat.")
-    observations = existing_file(folder / OBSERVATIONS, "It holds the fluxes.")
-    names = [row[0] for row in read_rows(filters).rows]
-    if sorted(names) != sorted(bands.names):
-        raise ValueError(
-            f"{str(filters)!r} has the bands {', '.join(names)}; expected those of `bands`: "
-            f"{', '.join(bands.names)}."
-        )
-    header, rows = read_rows(observations)
-    if len(header) != 2 + 2 * len(names):
-        raise ValueError(
-            f"{str(observations)!r} has {len(header)} columns; expected a name, a redshift, and "
-            f"flux and error of {len(names)} bands."
-        )
-    values = numbers(observations, header[1:], [row[1:] for row in rows])
+    path = existing_file(folder / OBSERVATIONS, "It holds the fluxes.")
+    names = _read_bands(filters, bands)
+    observations = read_fortran_rows(path)
+    _check_observations(path, observations, names)
+    columns = ["redshift", *(name + end for name in names for end in ("", "_err"))]
+    values = numbers(path, columns, [row[1:] for row in observations.rows])
     values[:, 1:][values[:, 1:] == _MISSING] = np.nan
     order = [names.index(name) for name in bands.names]
     flux, error = values[:, 1::2][:, order], values[:, 2::2][:, order]
-    photometry = Photometry([row[0] for row in rows], values[:, 0], flux, error)
+    photometry = Photometry([row[0] for row in observations.rows], values[:, 0], flux, error)
     return as_table(photometry, bands, "Jy")
+
+
+def _read_bands(path: Path, bands: BandSet) -> list[str]:
+    """Read the names in filters.dat, which must be those of `bands`."""
+    _, rows, lines = read_fortran_rows(path)
+    for row, line in zip(rows, lines, strict=True):
+        if len(row) < 4:
+            raise ValueError(
+                f"{str(path)!r}, line {line}: expected the name of a band, its wavelength, its "
+                f"filter's number and whether to fit it; got {len(row)} columns."
+            )
+    names, filters = [row[0] for row in rows], [row[2] for row in rows]
+    for what, column in (("band", names), ("filter", filters)):
+        if repeated := sorted({word for word in column if column.count(word) > 1}):
+            raise ValueError(f"{str(path)!r} has one {what} more than once: {', '.join(repeated)}.")
+    if sorted(names) != sorted(bands.names):
+        raise ValueError(
+            f"{str(path)!r} has the bands {', '.join(names)}; expected those of `bands`: "
+            f"{', '.join(bands.names)}."
+        )
+    return names
+
+
+def _check_observations(path: Path, observations: Rows, names: list[str]) -> None:
+    header, rows, lines = observations
+    for row, line in zip(rows, lines, strict=True):
+        if len(row) != 2 + 2 * len(names):
+            raise ValueError(
+                f"{str(path)!r}, line {line}: expected {2 + 2 * len(names)} columns, which are a "
+                f"name, a redshift, and flux and error of the {len(names)} bands of {FILTERS} "
+                f"({', '.join(names)}); got {len(row)}. Either {FILTERS} is that of other "
+                "observations, or the line is cut short."
+            )
+    # A header as `write_magphys` writes it names the bands, though MAGPHYS does not look at it.
+    named = header[2::2]
+    if named and header[3::2] == [f"{name}_err" for name in named] and named != names:
+        raise ValueError(
+            f"The header of {str(path)!r} names the bands {', '.join(named)}, but {FILTERS} has "
+            f"{', '.join(names)}, by which MAGPHYS reads the columns. Correct the one or the other."
+        )
+    if len(header) == 2 + 2 * len(names) and all(map(_is_number, header[1:])):
+        warnings.warn(
+            f"The first line of {str(path)!r} is the galaxy {header[0]!r}, but the first line is "
+            "skipped, here as by MAGPHYS: put a header above it.",
+            stacklevel=3,
+        )
+
+
+def _is_number(word: str) -> bool:
+    try:
+        number(word)
+    except ValueError:
+        return False
+    return True
 
 
 def _check_sizes(photometry: Photometry, bands: BandSet) -> None:
@@ -201,9 +272,9 @@ def _check_sizes(photometry: Photometry, bands: BandSet) -> None:
         raise ValueError(f"MAGPHYS reads up to {_MOST_BANDS} bands; got {len(bands)}.")
     check_names(
         bands.names,
-        rf"[^\s,;/'\"*]{{1,{_LONGEST_BAND}}}",
+        rf"[^\s,;/'\"*#]{{1,{_LONGEST_BAND}}}",
         f"these are names of bands, of which MAGPHYS reads {_LONGEST_BAND} characters without "
-        "spaces, commas, slashes, stars and quotes.",
+        "spaces, commas, slashes, stars, # and quotes.",
     )
 
 
@@ -221,3 +292,17 @@ def _render_filters(bands: BandSet, filter_ids: list[int], order: np.ndarray) ->
     for i in order:
         lines.append(f"{bands.names[i]} {bands.wavelengths[i]:g} {int(filter_ids[i])} 1")
     return "\n".join(lines) + "\n"
+
+
+def _render_libraries(redshift: np.ndarray, step: float | None) -> str:
+    if step is None:
+        at = np.unique(redshift.round(4))
+    elif not 0 < step <= _REDSHIFT_STEP:
+        raise ValueError(
+            f"redshift_step must be None or lie between 0 and {_REDSHIFT_STEP}, as MAGPHYS refuses "
+            f"galaxies farther than {_REDSHIFT_STEP / 2} from its models; got {step!r}."
+        )
+    else:
+        # A redshift half-way between two takes the higher one, as in make_zgrid.f.
+        at = np.unique(np.floor(redshift / step + 0.5)) * step
+    return "".join(f"{i:6d}{z:8.4f}\n" for i, z in enumerate(at, start=1))

@@ -11,10 +11,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from sfml.triage.codes.text import number, read_lines
 from sfml.triage.identifiers import check_unique, examples
 
 __all__ = ["read_magphys"]
 
+# How files begin, and what fit_sed.f of 2010 keeps of their names (outfile1).
+_MARKS, _LONGEST_FILE_NAME = (b"OBSERVED FLUXES", b"BEST FIT MODEL"), 10
 # As the targets are called over their histograms, and in the line of best-fit values.
 _HISTOGRAMS = {"stellar_mass": "M(stars)", "sfr": "SFR_0.1Gyr", "dust_luminosity": "Ldust"}
 _BEST_FIT = {"stellar_mass": "M*", "sfr": "SFR", "dust_luminosity": "Ldust"}
@@ -34,7 +37,7 @@ def read_magphys(
     Parameters
     ----------
     source : path, or iterable of paths
-        A folder, of which all files ``*.fit`` are read; such a file; or several.
+        A folder, of which all result files are read; such a file; or several.
 
     Returns
     -------
@@ -50,9 +53,10 @@ def read_magphys(
     Raises
     ------
     FileNotFoundError
-        If a path is not there, or a folder has no ``*.fit``.
+        If a path is not there, or a folder has no results.
     ValueError
-        If files are cut short or are no output of MAGPHYS (all are named), or a name repeats.
+        If files are cut short or are no output of MAGPHYS (all are named), a file in the folder
+        holds results under a name from which the galaxy's cannot be told, or a name repeats.
 
     Notes
     -----
@@ -60,13 +64,17 @@ def read_magphys(
     linearly: only the latter are converted. It rounds the percentiles of mass and dust luminosity
     to four digits, which is 0.01 dex above 10.
 
+    The MAGPHYS of 2010 keeps 10 characters of a file's name: results of galaxies whose names have
+    7 or 8 characters stand in ``1234567.fi`` and ``12345678.f``. In a folder these are read too, as
+    is a file without a suffix, if they hold results.
+
     References
     ----------
     da Cunha, Charlot & Elbaz 2008, MNRAS 388, 1595, and ``fit_sed.f`` of their code.
     """
     paths = _paths(source)
-    names = [path.stem for path in paths]
-    check_unique(names, "Names of .fit files")
+    names = [_galaxy(path) or path.stem for path in paths]
+    check_unique(names, "Names of galaxies, which are those of the files,")
     rows, problems = [], []
     for path in paths:
         try:
@@ -85,13 +93,7 @@ def _paths(source: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) ->
     if isinstance(source, str | os.PathLike):
         path = Path(source)
         if path.is_dir():
-            found = sorted(path.glob("*.fit"))
-            if not found:
-                raise FileNotFoundError(
-                    f"The folder {str(path)!r} has no files *.fit: MAGPHYS writes one for each "
-                    "galaxy."
-                )
-            return found
+            return _results_in(path)
         source = [path]
     paths = [Path(path) for path in source]
     absent = [str(path) for path in paths if not path.is_file()]
@@ -102,8 +104,40 @@ def _paths(source: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) ->
     return paths
 
 
+def _results_in(folder: Path) -> list[Path]:
+    found = [path for path in sorted(folder.iterdir()) if path.is_file() and _holds_results(path)]
+    unclear = [path.name for path in found if _galaxy(path) is None]
+    if unclear:
+        raise ValueError(
+            f"{len(unclear)} files in {str(folder)!r} hold results of MAGPHYS, but their galaxies "
+            f"cannot be told from their names: {examples(unclear)}. Rename them to "
+            "'<galaxy>.fit', move them away, or pass the paths of the files to read."
+        )
+    if not found:
+        raise FileNotFoundError(
+            f"The folder {str(folder)!r} has no files *.fit: MAGPHYS writes one for each galaxy."
+        )
+    return found
+
+
+def _galaxy(path: Path) -> str | None:
+    """Name of a galaxy by that of its file, whose suffix .fit may be cut short; None if unclear."""
+    name = re.sub(r"\.(fit|fi|f|)$", "", path.name)
+    return name if name != path.name or not path.suffix else None
+
+
+def _holds_results(path: Path) -> bool:
+    if path.suffix == ".fit":
+        return True
+    with path.open("rb") as file:
+        start = file.read(4096)
+    # MAGPHYS opens a file, and so makes an empty one, before it looks for models.
+    is_cut = len(path.name) == _LONGEST_FILE_NAME and path.suffix in (".fi", ".f")
+    return any(mark in start for mark in _MARKS) or (is_cut and not start.strip())
+
+
 def _read_fit(path: Path) -> dict[str, float]:
-    lines = path.read_text(errors="replace").splitlines()
+    lines = read_lines(path)
     # MAGPHYS opens the file before it finds that it has no models for the redshift, and stops.
     if not any(line.strip() for line in lines):
         return dict.fromkeys(_COLUMNS, np.nan)
@@ -114,7 +148,7 @@ def _best_fit(lines: list[str]) -> dict[str, float]:
     start = next((i for i, line in enumerate(lines) if "BEST FIT MODEL" in line), None)
     if start is None or len(lines) < start + 4:
         raise ValueError("has no block '# BEST FIT MODEL'")
-    fit = _numbers(_parted(lines[start + 1]), 4)
+    fit = _numbers(_split_fields(lines[start + 1]), 4)
     names = [name for name in re.split(r"\.+", lines[start + 2].strip("# .")) if name]
     absent = [name for name in _BEST_FIT.values() if name not in names]
     if absent:
@@ -125,7 +159,7 @@ def _best_fit(lines: list[str]) -> dict[str, float]:
 
 
 def _percentiles(lines: list[str]) -> dict[str, float]:
-    """Those which follow each parameter's histogram."""
+    """Read the percentiles that follow each parameter's histogram."""
     found, parameter = {}, ""
     for i, line in enumerate(lines):
         if line.startswith("# ..."):
@@ -142,8 +176,8 @@ def _percentiles(lines: list[str]) -> dict[str, float]:
     return result
 
 
-def _parted(line: str) -> str:
-    """Part the fields of the line of chi^2, which touch where it is 100,000 or more."""
+def _split_fields(line: str) -> str:
+    """Separate the fields of the line of chi^2, which touch where it is 100,000 or more."""
     if len(line.split()) == 4:
         return line
     ends = (0, 10, 20, 30, 42)  # format(2i10,f10.3,f12.6)
@@ -154,18 +188,7 @@ def _numbers(line: str, n: int) -> list[float]:
     words = line.split()
     if len(words) != n:
         raise ValueError(f"has {len(words)} numbers, not {n}, in the line {line.strip()!r}")
-    return [_number(word) for word in words]
-
-
-def _number(word: str) -> float:
-    if set(word) == {"*"}:  # Fortran's sign for a number too long for its field
-        return np.nan
-    # Fortran leaves out the E of an exponent of three digits where the field is short of one.
-    word = re.sub(r"(?<=\d)([+-]\d{3})$", r"E\1", word)
-    try:
-        return float(word)
-    except ValueError:
-        raise ValueError(f"has {word!r} in place of a number") from None
+    return [number(word) for word in words]
 
 
 def _log10(value: float) -> float:

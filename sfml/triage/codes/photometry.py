@@ -10,13 +10,13 @@ import pandas as pd
 
 from sfml import tables
 from sfml.bands import BandSet
-from sfml.triage.identifiers import examples, identifiers
+from sfml.triage.identifiers import check_unique, examples, identifiers
 
 __all__ = ["Photometry", "as_table", "read_photometry"]
 
 
 class Photometry(NamedTuple):
-    """Galaxies as an SPS code is told of them."""
+    """Galaxies as an SPS code needs them."""
 
     ids: list[str]
     redshift: np.ndarray  # (n_galaxies,)
@@ -58,15 +58,8 @@ def read_photometry(
         or a flux or error is infinite.
     """
     texts = identifiers(X, ids)
-    n = len(bands)
-    values = tables.extract(
-        X,
-        bands.columns,
-        unit=[bands.unit] * (2 * n) + [None],
-        missing_codes=bands.missing_codes,
-    )
-    flux, error, redshift = values[:, :n], values[:, n:-1], values[:, -1]
-    _check_redshift(redshift, bands.is_missing(redshift), texts, bands.redshift)
+    flux, error, redshift = _measurements(X, bands, upper_limits=upper_limits)
+    _check_redshift(redshift, texts, bands.redshift)
     infinite = np.isinf(flux) | np.isinf(error)
     if infinite.any():
         rows = np.flatnonzero(infinite.any(axis=1))
@@ -75,15 +68,30 @@ def read_photometry(
             f"measurement; {len(rows)} galaxies have infinite ones, for example "
             f"{examples([texts[row] for row in rows])}."
         )
-    missing = bands.is_missing(flux) | bands.is_missing(error)
-    missing |= error == 0 if upper_limits else ~(error > 0)
     factor = unit_factor(bands.unit, unit)
-    flux, error = (np.where(missing, np.nan, factor * values) for values in (flux, error))
-    return Photometry(texts, redshift, flux, error)
+    return Photometry(texts, redshift, factor * flux, factor * error)
+
+
+def _measurements(
+    X: Any, bands: BandSet, *, upper_limits: bool
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Read flux, error and redshift in the unit of `bands`, NaN where missing."""
+    n = len(bands)
+    values = tables.extract(
+        X,
+        bands.columns,
+        unit=[bands.unit] * (2 * n) + [None],
+        missing_codes=bands.missing_codes,
+    )
+    values[bands.is_missing(values)] = np.nan
+    flux, error = values[:, :n], values[:, n:-1]
+    missing = np.isnan(flux) | np.isnan(error)
+    missing |= error == 0 if upper_limits else error <= 0
+    return np.where(missing, np.nan, flux), np.where(missing, np.nan, error), values[:, -1]
 
 
 def as_table(photometry: Photometry, bands: BandSet, unit: str) -> pd.DataFrame:
-    """Lay photometry out as a catalogue.
+    """Arrange photometry as a catalogue.
 
     Parameters
     ----------
@@ -98,7 +106,13 @@ def as_table(photometry: Photometry, bands: BandSet, unit: str) -> pd.DataFrame:
     -------
     DataFrame of shape (n_galaxies, 2 * n_bands + 1)
         Columns ``bands.columns`` in ``bands.unit``, NaN where missing, indexed by id.
+
+    Raises
+    ------
+    ValueError
+        If an identifier repeats.
     """
+    check_unique(photometry.ids, "The ids in the file")
     # Dividing by 1000 gives back what multiplying by it took; multiplying by 0.001 would not.
     factor = unit_factor(bands.unit, unit)
     values = (photometry.flux / factor, photometry.error / factor, photometry.redshift)
@@ -107,7 +121,7 @@ def as_table(photometry: Photometry, bands: BandSet, unit: str) -> pd.DataFrame:
 
 
 def unit_factor(unit: str, wanted: str) -> float:
-    """Factor from one unit of flux density to another."""
+    """Compute the factor from one unit of flux density to another."""
     if unit == wanted:
         return 1.0
     from astropy import units
@@ -120,8 +134,8 @@ def unit_factor(unit: str, wanted: str) -> float:
         ) from error
 
 
-def _check_redshift(redshift: np.ndarray, missing: np.ndarray, ids: list[str], column: str) -> None:
-    wrong = np.flatnonzero(missing | ~(redshift > 0) | np.isinf(redshift))
+def _check_redshift(redshift: np.ndarray, ids: list[str], column: str) -> None:
+    wrong = np.flatnonzero(~(redshift > 0) | np.isinf(redshift))
     if len(wrong):
         raise ValueError(
             f"An SPS code needs a positive redshift; {column!r} is {redshift[wrong[0]]:g} in "

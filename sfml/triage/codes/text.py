@@ -1,44 +1,37 @@
-"""Plain-text tables, and files that are there in full or not at all."""
+"""Plain-text tables of the SPS codes."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable
+import csv
+import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["Rows", "check_free", "existing_file", "numbers", "put", "read_rows", "render_rows"]
+__all__ = [
+    "Rows",
+    "existing_file",
+    "number",
+    "numbers",
+    "read_fortran_rows",
+    "read_lines",
+    "read_named_rows",
+    "render_rows",
+]
+
+# The D or Q of an exponent, or where Fortran leaves its letter out: 1.0D-5, 1.000-120.
+_EXPONENT = re.compile(r"(?<=[\d.])(?:[dq](?=[+-]?\d)|(?=[+-]\d))", re.IGNORECASE)
 
 
 class Rows(NamedTuple):
-    """A table of words."""
+    """Words of a table, line by line."""
 
     header: list[str]
     rows: list[list[str]]
-
-
-def check_free(paths: Iterable[Path], *, overwrite: bool) -> None:
-    """Raise where a file would be replaced that may not be."""
-    taken = [str(path) for path in paths if path.exists()]
-    if taken and not overwrite:
-        raise FileExistsError(
-            f"{', '.join(taken)} is there already. Choose another place, or replace it with "
-            "overwrite=True."
-        )
-
-
-def put(path: Path, writer: Callable[[Path], object]) -> Path:
-    """Let `writer` write to a temporary file, then give it its name; make the folder if need be."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{os.getpid()}-{path.name}")
-    try:
-        writer(temporary)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return path
+    lines: list[int]
+    """Number of each row's line in the file."""
 
 
 def existing_file(path: Path, advice: str) -> Path:
@@ -48,66 +41,116 @@ def existing_file(path: Path, advice: str) -> Path:
     return path
 
 
+def read_lines(path: Path) -> list[str]:
+    """Read the lines of a text file in UTF-8 or, as some codes write, in Latin-1."""
+    data = path.read_bytes()
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = data.decode("latin-1")
+    return re.split(r"\r\n|\r|\n", text)
+
+
 def render_rows(header: str, names: Iterable[str], values: np.ndarray) -> str:
-    """Write a name and numbers a line; every digit of the numbers is kept."""
+    """Write one line per name, followed by its numbers with every digit."""
     lines = [header]
     for name, row in zip(names, values.tolist(), strict=True):
         lines.append(" ".join((name, *map(repr, row))))
     return "\n".join(lines) + "\n"
 
 
-def read_rows(path: Path) -> Rows:
-    """Read a header line, with or without a leading #, and rows of as many words.
+def read_fortran_rows(path: Path) -> Rows:
+    """Read a table as Fortran's list-directed input does, whose first line is no data.
 
-    Parameters
-    ----------
-    path : Path
-        A text file.
+    Words are separated by spaces, tabs or commas. Comments, which start with #, are left out.
+    """
+    first, *others = read_lines(path)
+    kept = [(i, re.split(r"(?:^|\s)#", line)[0]) for i, line in enumerate(others, start=2)]
+    rows = [(i, line.replace(",", " ").split()) for i, line in kept]
+    rows = [(i, words) for i, words in rows if words]
+    return Rows(
+        first.lstrip("# \t").replace(",", " ").split(),
+        [[word.strip("'\"") for word in words] for _, words in rows],
+        [i for i, _ in rows],
+    )
 
-    Returns
-    -------
-    Rows
+
+def read_named_rows(path: Path) -> Rows:
+    """Read a table whose header has a column ``id``: with spaces, tabs or commas between words.
+
+    The header is the first line that is no comment or, if that has no ``id``, a comment above it.
 
     Raises
     ------
     ValueError
-        If the file is empty or a row has another number of words than the header.
+        If the file is empty, a name repeats, or a row has another number of words than the header.
     """
-    lines = path.read_text().splitlines()
+    lines = [(i, line) for i, line in enumerate(read_lines(path), start=1) if line.strip()]
     if not lines:
         raise ValueError(f"{str(path)!r} is empty; its first line must name the columns.")
-    header = lines[0].lstrip("# \t").split()
+    data = [(i, line) for i, line in lines if not line.lstrip().startswith("#")]
+    start = data[0][0] if data else lines[-1][0] + 1
+    above = [_header(line.lstrip("# \t")) for i, line in lines if i < start]
+    header, delimiter = _header(data[0][1]) if data else above[-1]
+    if data and "id" in header:
+        data = data[1:]
+    else:
+        width = len(header)
+        named = [found for found in above if "id" in found[0]] or above[:1] or [(header, delimiter)]
+        header, delimiter = next((n for n in named[::-1] if len(n[0]) == width), named[-1])
+    if repeated := sorted({name for name in header if header.count(name) > 1}):
+        raise ValueError(f"{str(path)!r} has more than one column named {', '.join(repeated)}.")
     rows = []
-    for number, line in enumerate(lines[1:], start=2):
-        words = line.split()
-        if not words:
-            continue
+    for i, line in data:
+        words = _words(line, delimiter)
+        if delimiter == "\t" and len(words) != len(header):
+            words = _words(line, None)
         if len(words) != len(header):
             raise ValueError(
-                f"{str(path)!r}, line {number}: expected {len(header)} columns, as in its first "
-                f"line, got {len(words)}. The file is cut short, or a name has a space in it."
+                f"{str(path)!r}, line {i}: expected {len(header)} columns, as in its header, got "
+                f"{len(words)}. The file is cut short, or a name has a space in it."
             )
         rows.append(words)
-    return Rows(header, rows)
+    return Rows(header, rows, [i for i, _ in data])
 
 
-def numbers(path: Path, columns: list[str], words: list[list[str]]) -> np.ndarray:
-    """Turn words into numbers, column by column, or say which is none."""
+def _header(line: str) -> tuple[list[str], str | None]:
+    """Names in a header, and the delimiter between them; None for spaces."""
+    for delimiter in (",", "\t"):
+        names = _words(line, delimiter)
+        if "id" in names and not any(re.search(r"\s", name) for name in names):
+            return names, delimiter
+    return _words(line, None), None
+
+
+def _words(line: str, delimiter: str | None) -> list[str]:
+    if delimiter is None:
+        line, delimiter = " ".join(line.split()), " "
+    words = next(csv.reader([line], delimiter=delimiter, skipinitialspace=True), [])
+    return [word.strip() for word in words]
+
+
+def numbers(path: Path, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> np.ndarray:
+    """Convert words to an array of shape (n_rows, n_columns), or say which is no number."""
+    values = np.empty((len(rows), len(columns)))
+    for i, row in enumerate(rows):
+        for j, word in enumerate(row):
+            try:
+                values[i, j] = number(word)
+            except ValueError:
+                raise ValueError(
+                    f"{str(path)!r}: column {columns[j]!r} must hold numbers; got {word!r}."
+                ) from None
+    return values
+
+
+def number(word: str) -> float:
+    """Convert a number as Fortran or Python writes it; NaN if it is empty or did not fit (***)."""
+    if not word.strip("*"):
+        return np.nan
+    if "_" in word:  # which Python allows between digits
+        raise ValueError(f"has {word!r} in place of a number")
     try:
-        return np.array(words, dtype=float).reshape(len(words), len(columns))
+        return float(_EXPONENT.sub("e", word, count=1))
     except ValueError:
-        for row in words:
-            for column, word in zip(columns, row, strict=True):
-                if not _is_number(word):
-                    raise ValueError(
-                        f"{str(path)!r}: column {column!r} must hold numbers; got {word!r}."
-                    ) from None
-        raise
-
-
-def _is_number(word: str) -> bool:
-    try:
-        float(word)
-    except ValueError:
-        return False
-    return True
+        raise ValueError(f"has {word!r} in place of a number") from None
