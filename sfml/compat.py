@@ -68,6 +68,12 @@ def step_params(pipe: Any, params: Mapping[str, Any]) -> dict[str, dict[str, Any
 
     last = pipe.steps[-1][0]
     if not get_config()["enable_metadata_routing"]:
+        names = [name for name, _ in pipe.steps]
+        unknown = [key for key in params if "__" in key and key.split("__")[0] not in names]
+        if unknown:
+            raise ValueError(
+                f"fit was given {', '.join(unknown)}, but the steps are {', '.join(names)}."
+            )
         params = {
             f"{last}__{name}" if name == "sample_weight" else name: value
             for name, value in params.items()

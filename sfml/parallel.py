@@ -42,6 +42,7 @@ def single_threaded_blas() -> Iterator[int]:
         if not _users:
             libraries = _controller().info()
             _n_threads = max((library["num_threads"] for library in libraries), default=1)
+            _let_any_thread_limit()
             _limiter = _controller().limit(limits=1)
         _users += 1
     try:
@@ -50,7 +51,23 @@ def single_threaded_blas() -> Iterator[int]:
         with _lock:
             _users = max(0, _users - 1)  # 0 already if the process was forked in the block
             if not _users:
-                _limiter.restore_original_limits()
+                _lift_limit()
+
+
+def _lift_limit() -> None:
+    _let_any_thread_limit()
+    _limiter.restore_original_limits()
+    _let_any_thread_limit()
+
+
+def _let_any_thread_limit() -> None:
+    """Let this thread set OpenBLAS's limit, which is the whole process's.
+
+    Since threadpoolctl 3.8, the first thread to set it keeps all others from doing so, silently;
+    products of the others then have other last digits. Here, the lock keeps them apart.
+    """
+    for library in _controller().lib_controllers:
+        getattr(library, "clear_controlling_thread", lambda force: None)(force=True)
 
 
 def _start_anew_after_fork() -> None:
@@ -59,7 +76,7 @@ def _start_anew_after_fork() -> None:
     _lock = threading.RLock()
     if _users:
         _users = 0
-        _limiter.restore_original_limits()
+        _lift_limit()
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows

@@ -140,6 +140,22 @@ class StarFormationPipeline(Pipeline):
             regress.set_params(warm_start=before)
         return self
 
+    @available_if(_last_step_has("predict_quietly"))
+    def predict_quietly(self, X: Any) -> np.ndarray:
+        """Predict as `predict` does, without a warning for galaxies that have no prediction.
+
+        Parameters
+        ----------
+        X : table or array of shape (n_galaxies, n_columns)
+            Catalogue.
+
+        Returns
+        -------
+        ndarray of shape (n_galaxies, n_targets)
+            In dex; NaN where there is no prediction.
+        """
+        return self._last.predict_quietly(self._inputs(X))
+
     @available_if(_last_step_has("predict_quantiles"))
     def predict_quantiles(self, X: Any, q: Any = (0.16, 0.5, 0.84), **options: Any) -> np.ndarray:
         """Predict calibrated quantiles: see `StarFormationRegressor.predict_quantiles`.

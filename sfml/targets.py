@@ -28,6 +28,9 @@ REDSHIFT = "redshift"
 """Name of the redshift where it is a target: not in dex."""
 
 
+LARGEST_DEX = 30.0
+
+
 class Target(NamedTuple):
     """What is known of a target: its unit, and the range beyond which a label is a mistake.
 

@@ -355,9 +355,9 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
             quantiles = self.predict_quantiles(X, (0.5, 0.16, 0.84))
             Y, std = quantiles[..., 0], (quantiles[..., 2] - quantiles[..., 1]) / 2
         else:
-            Y = self._emulators_of(X)
-            Y = Y.ravel() if self._one_column else Y
-        n_missing = int(np.isnan(Y).reshape(len(Y), -1).any(axis=1).sum())
+            Y = self.predict_quietly(X)
+        missing = np.isnan(Y) if Y.ndim == 1 else np.isnan(Y).any(axis=1)
+        n_missing = int(missing.sum())
         if n_missing:
             warnings.warn(
                 f"{n_missing} of {len(Y)} galaxies have no prediction (NaN): the selection rejects "
@@ -368,6 +368,22 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
                 stacklevel=2,
             )
         return (Y, std) if return_std else Y
+
+    def predict_quietly(self, X: Any) -> np.ndarray:
+        """Predict as `predict` does, without a warning for galaxies that have no prediction.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_galaxies, n_features)
+            Inputs, as for `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_galaxies,) or (n_galaxies, n_targets)
+            In dex; NaN where there is no prediction.
+        """
+        Y = self._emulators_of(X)
+        return Y.ravel() if self._one_column else Y
 
     def predict_quantiles(
         self, X: Any, q: Any = (0.16, 0.5, 0.84), *, uncertainty: str = "emulator"
@@ -563,7 +579,13 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
                 f"{self.target_limits_}."
             )
         weights = None if sample_weight is None else np.asarray(sample_weight)[within]
-        return float(r2(Y[within], predicted[within], sample_weight=weights))
+        return float(
+            r2(
+                Y[within],
+                predicted[within],
+                **({} if weights is None else {"sample_weight": weights}),
+            )
+        )
 
     @property
     def history_(self) -> dict[str, pd.DataFrame]:
