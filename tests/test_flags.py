@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator
 from sklearn.linear_model import Ridge
 
 from sfml import GAMA, FluxFeatures, GamaSampleSelector, StarFormationRegressor
-from sfml.flags import CUT_FLAGS, DESCRIPTIONS, Flag, describe, raised
+from sfml.flags import CUT_FLAGS, DESCRIPTIONS, Flag, describe, flag_where
 
 NUMBERS = {
     "REDSHIFT": 1,
@@ -55,7 +55,7 @@ def test_text_and_number_say_the_same(sets):
 
 def test_flags_are_raised_where_they_are():
     where = np.array([True, False, True])
-    both = raised(Flag.COLOURS, where) | raised(Flag.LOW_SNR, ~where)
+    both = flag_where(Flag.COLOURS, where) | flag_where(Flag.LOW_SNR, ~where)
     assert both.tolist() == [16, 4, 16]
     assert describe(both).tolist() == ["colours", "low_snr", "colours"]
 

@@ -25,7 +25,7 @@ import sfml
 from sfml import TARGETS, KerasMLPRegressor, StarFormationRegressor
 from sfml.domain import DomainDetector
 from sfml.flags import Flag
-from sfml.regressor.jobs import draw_lots
+from sfml.regressor.hold_back import draw_numbers, row_keys
 from sfml.uncertainty import LEVELS, QuantileCalibrator
 
 SIGMA = 4
@@ -384,13 +384,13 @@ class TestHoldingBack:
 
     def test_the_draw_depends_on_a_rows_own_values_and_the_seed_alone(self):
         X, _ = simulate(500)
-        lots = draw_lots(X, 7)
+        lots = draw_numbers(row_keys(X), 7)
         order = np.random.default_rng(0).permutation(500)
-        np.testing.assert_array_equal(draw_lots(X[order], 7), lots[order])
+        np.testing.assert_array_equal(draw_numbers(row_keys(X[order]), 7), lots[order])
         np.testing.assert_array_equal(draw_lots(X[100:103], 7), lots[100:103])
         np.testing.assert_array_equal(draw_lots(np.asfortranarray(X), 7), lots)
         np.testing.assert_array_equal(draw_lots(X * 1000 / 1000, 7), lots)
-        assert not np.array_equal(draw_lots(X, 8), lots)
+        assert not np.array_equal(draw_numbers(row_keys(X), 8), lots)
         assert len(np.unique(lots)) == 500
 
     def test_the_draw_is_even(self):
@@ -402,7 +402,7 @@ class TestHoldingBack:
             "whole numbers": np.arange(float(n_rows))[:, np.newaxis],
         }
         for name, X in inputs.items():
-            counts = np.histogram(draw_lots(X, 3) / 2.0**64, n_bins, (0, 1))[0]
+            counts = np.histogram(draw_numbers(row_keys(X), 3) / 2.0**64, n_bins, (0, 1))[0]
             chi2 = np.sum((counts - n_rows / n_bins) ** 2) / (n_rows / n_bins)
             freedom = n_bins - 1
             assert chi2 < freedom + SIGMA * np.sqrt(2 * freedom), name

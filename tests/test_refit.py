@@ -11,7 +11,7 @@ from conftest import make_quick_pipeline
 import sfml
 from sfml import triage
 from sfml.neural import KerasMLPRegressor
-from sfml.regressor.jobs import draw_lots
+from sfml.regressor.hold_back import draw_numbers, row_keys
 
 RATE_TOO_SMALL_TO_LEARN = 1e-9
 
@@ -68,14 +68,14 @@ class TestTheNetwork:
 class TestLots:
     def test_a_galaxy_keeps_its_lot(self):
         X, _ = data(500)
-        lots = draw_lots(X, 3)
+        lots = draw_numbers(row_keys(X), 3)
         order = np.random.default_rng(1).permutation(500)
-        np.testing.assert_array_equal(draw_lots(X[order], 3), lots[order])
-        np.testing.assert_array_equal(draw_lots(np.vstack([X, X + 1]), 3)[:500], lots)
+        np.testing.assert_array_equal(draw_numbers(row_keys(X[order]), 3), lots[order])
+        np.testing.assert_array_equal(draw_numbers(row_keys(np.vstack([X, X + 1])), 3)[:500], lots)
 
     def test_another_seed_draws_others(self):
         X, _ = data(2000)
-        held = [draw_lots(X, s) < np.uint64(2**64 // 5) for s in (0, 1)]
+        held = [draw_numbers(row_keys(X), s) < np.uint64(2**64 // 5) for s in (0, 1)]
         # Independent: a fifth of a fifth in both, within 4 binomial errors.
         assert abs((held[0] & held[1]).mean() - 0.04) < 4 * np.sqrt(0.04 * 0.96 / 2000)
 
@@ -85,11 +85,11 @@ class TestLots:
         model.fit(X[:300], y[:300])
         first = model.n_calibration_
         assert first == 60
-        held = draw_lots(X, model._root) <= model._last_lot
+        held = draw_numbers(row_keys(X), model._root) <= model._last_number
         model.set_params(warm_start=True).fit(X, y)
         assert held[:300].sum() == first
         assert model.n_calibration_ == held.sum()
-        np.testing.assert_array_equal(draw_lots(X, model._root) <= model._last_lot, held)
+        np.testing.assert_array_equal(draw_numbers(row_keys(X), model._root) <= model._last_number, held)
 
 
 @pytest.fixture(scope="module")

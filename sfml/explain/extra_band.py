@@ -35,7 +35,7 @@ def best_extra_band(
     Parameters
     ----------
     pipe : Pipeline
-        Fitted, with missing bands allowed (``make_star_formation_pipeline(missing="allow")``).
+        Fitted, with missing bands allowed (recipe "sfml").
     X : table or array of shape (n_galaxies, n_columns)
         Catalogue of the galaxies asked about.
     reference : table or array of shape (n_reference, n_columns)
@@ -53,7 +53,7 @@ def best_extra_band(
     Returns
     -------
     DataFrame of shape (n_galaxies, n_bands + 1)
-        Row by row as in X, with its index if it has one. A column a band: the factor by which the
+        Row by row as in X, with its index if it has one. One column per band: the factor by which the
         interval's width is expected to change (0.8 is a fifth narrower), the median over the
         neighbours. NaN for bands that the galaxy has, bands that no reference galaxy has beside
         the galaxy's own, and galaxies without a prediction. The last column, ``best``, names the
@@ -89,10 +89,10 @@ def best_extra_band(
     ['FUV', 'NUV', 'best']
     """
     select = selector_of(pipe)
-    if select.missing != "allow":
+    if select.rules_.missing != "allow":
         raise ValueError(
-            f"This pipeline knows no missing bands (select__missing={select.missing!r}): make it "
-            "with make_star_formation_pipeline(missing='allow')."
+            "This pipeline knows no missing bands (select__missing='reject'): make it with "
+            "make_star_formation_pipeline(missing='allow')."
         )
     if isinstance(n_neighbours, bool) or not isinstance(n_neighbours, Integral) or n_neighbours < 1:
         raise ValueError(

@@ -14,7 +14,7 @@ from sklearn.utils import check_consistent_length, check_random_state
 
 from sfml.explain.steps import like, selector_of
 from sfml.metrics import get_scorer
-from sfml.photometry.photometry import N_REDSHIFT
+from sfml.photometry import REDSHIFT_COLUMNS
 from sfml.selection import GamaSampleSelector
 from sfml.targets import REDSHIFT, read_targets
 
@@ -155,9 +155,9 @@ def _groups(select: GamaSampleSelector, by: Any) -> dict[str, list[int]]:
     for group, members in named.items():
         inside = bands.only(*([members] if isinstance(members, str) else members)).names
         places = [bands.names.index(name) for name in inside]
-        groups[group] = places + [n + j for j in places] * select.keep_errors
-    first = (2 if select.keep_errors else 1) * n
-    n_redshift = N_REDSHIFT[select.redshift]
+        groups[group] = places + [n + j for j in places] * select.layout_.errors
+    first = (2 if select.layout_.errors else 1) * n
+    n_redshift = len(REDSHIFT_COLUMNS[select.layout_.redshift])
     if n_redshift:
         groups[REDSHIFT] = list(range(first, first + n_redshift))
     return groups

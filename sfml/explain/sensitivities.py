@@ -15,7 +15,7 @@ from sfml.explain.steps import check_target, regressor_of, selector_of
 from sfml.features import FluxFeatures
 from sfml.neural import KerasMLPRegressor
 from sfml.photometry.photometry import Photometry
-from sfml.regressor.jobs import usable_rows
+from sfml.regressor.emulators import usable_rows
 
 # So small that its square vanishes beside 1 in double precision, and nothing is lost by it.
 _STEP = 1e-20
@@ -160,8 +160,8 @@ def _gradient(network: KerasMLPRegressor, inputs: np.ndarray) -> np.ndarray:
     out = np.full((len(inputs), network.n_outputs_, inputs.shape[1]), np.nan)
     usable = usable_rows(inputs, network)
     out[usable] = network.gradient(inputs[usable]).reshape(-1, *out.shape[1:])
-    if network.offset_feature is not None:
-        out[np.isnan(inputs[:, network.offset_feature])] = np.nan
+    if network.inputs_.offset is not None:
+        out[np.isnan(inputs[:, network.inputs_.offset])] = np.nan
     return out
 
 
@@ -171,8 +171,9 @@ def _differentiate(pipe: Pipeline, X: Any, target: str | None, *, per_error: boo
     wanted = check_target(regress, target)
     network = _look_into(pipe)
     inputs = np.asarray(pipe[:-1].transform(X), dtype=np.float64)
-    if per_error and not select.keep_errors:
-        select = copy.copy(select).set_params(keep_errors=True)
+    if per_error and not select.layout_.errors:
+        select = copy.copy(select)
+        select.layout_ = select.rules_.layout.with_errors(True)
     photometry = select.split(select.transform(X))
     assert select.bands_ is not None
     out = np.full((len(inputs), len(wanted), len(select.bands_)), np.nan)
@@ -226,7 +227,7 @@ def _look_into(pipe: Pipeline) -> _Network:
             "use permutation_importance, or method='mlp'."
         )
     scale = np.ones(estimators[0].n_features_in_) if scale is None else scale
-    return _Network(features, selector_of(pipe).keep_errors, scale, estimators)
+    return _Network(features, selector_of(pipe).layout_.errors, scale, estimators)
 
 
 def _as_table(

@@ -69,11 +69,10 @@ class Emulators(NamedTuple):
         levels : tuple of float
         """
         estimator, output = self._of(k)
-        # Of a network that is fitted; another regressor has no quantiles that it was fitted for.
-        levels = getattr(estimator, "quantiles_", None)
-        if levels is None:
-            levels = getattr(estimator, "quantiles", None)
-        if levels is not None and np.ndim(levels) == 1 and len(levels) > 1:
+        # Of our networks those of `fit`; another regressor may only have its parameter.
+        fitted = getattr(estimator, "network_", estimator)
+        levels = getattr(fitted, "quantiles", None)
+        if levels is not None and len(levels) > 1:
             # Our networks tell whether their quantiles cross; others only what they make of it.
             raw = getattr(estimator, "raw_quantiles", estimator.predict_quantiles)(X)
             return (raw[:, output] if raw.ndim == 3 else raw), tuple(levels)

@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.utils import get_tags
 from sklearn.utils.validation import has_fit_parameter
 
+from sfml.features.flux_features import BRIGHTNESS
 from sfml.regressor.emulators import usable_rows
 
 
@@ -21,7 +22,7 @@ class Training(NamedTuple):
     variants: np.ndarray  # (n_variants, n_galaxies, n_features)
     weights: np.ndarray | None  # (n_galaxies,)
     feature_names: list[str] | None
-    offset_map: tuple[float, float] | None
+    offset_map: tuple[float, float] | None  # from the brightness, as scaled, back to dex
 
 
 class Job(NamedTuple):
@@ -67,7 +68,9 @@ def fit_one(job: Job, data: Training, verbose: int) -> Any:
     x, y = data.X[rows], job.target[rows]
     given: dict[str, Any] = {}
     if has_fit_parameter(estimator, "variants"):
-        given = {"feature_names": data.feature_names, "offset_map": data.offset_map}
+        given = {"feature_names": data.feature_names}
+        if estimator.offset_feature == BRIGHTNESS:
+            given["offset_map"] = data.offset_map
         if len(job.held_back):
             given |= {"X_val": data.X[job.held_back], "y_val": job.target[job.held_back]}
             if data.weights is not None:
