@@ -277,12 +277,12 @@ class TestErrors:
     @pytest.mark.parametrize(
         ("column", "message"),
         [
-            (pd.Series(["0.1", "0.2"]), "'a' holds text, for example '0.1'"),
-            (pd.Series([0.1, "n/a"], dtype=object), "'a' holds text, for example 'n/a'"),
-            (pd.Series(["x", "y"], dtype="category"), "'a' holds text, for example 'x'"),
-            (pd.Series([True, False]), "'a' holds booleans, for example True"),
+            (pd.Series(["0.1", "0.2"]), "'a' holds text: '0.1' in row 0"),
+            (pd.Series([0.1, "n/a"], dtype=object), "'a' holds text: 'n/a' in row 1"),
+            (pd.Series(["x", "y"], dtype="category"), "'a' holds text: 'x' in row 0"),
+            (pd.Series([True, False]), "'a' holds booleans: True in row 0"),
             (pd.Series([True, None], dtype="boolean"), "'a' holds bool"),
-            (pd.Series([True, None], dtype=object), "'a' holds boolean, for example True"),
+            (pd.Series([True, None], dtype=object), "'a' holds boolean: True in row 0"),
             (pd.to_datetime(pd.Series(["2020-01-01"] * 2)), "'a' holds dates"),
             (pd.Series([1j, 2j]), "'a' holds complex128"),
             (pd.Series([[1.0], [2.0]]), "'a' holds mixed"),
@@ -292,7 +292,7 @@ class TestErrors:
         X = pd.DataFrame({"a": column, "b": [1.0, 2.0], "c": ["u", "v"]})
         with pytest.raises(ValueError, match=message) as error:
             extract(X, ["a", "b", "c"])
-        assert "'c' holds text, for example 'u'" in str(error.value)
+        assert "'c' holds text: 'u' in row 0" in str(error.value)
         assert "'b'" not in str(error.value)
 
     @pytest.mark.parametrize(
@@ -310,7 +310,7 @@ class TestErrors:
         ids=lambda X: type(X).__module__,
     )
     def test_text_in_any_table(self, X):
-        with pytest.raises(ValueError, match=r"'a' holds text, for example '0\.1'"):
+        with pytest.raises(ValueError, match=r"'a' holds text: '0\.1' in row 0"):
             extract(X, ["a"])
 
     def test_vector_column(self):

@@ -98,8 +98,8 @@ def check_same_rows(X: Any, y: Any, what: str = "X and y") -> None:
         )
         raise ValueError(
             f"{what} have the same index labels in another order (row {row}, counted from 0, is "
-            f"{left[row]!r} in one and {right[row]!r} in the other), but rows are paired by "
-            f"position: {mend}; or, if the positions are right, drop the index of one with "
+            f"{left[row]} in one and {right[row]} in the other), but rows are paired by position: "
+            f"{mend}; or, if the positions are right, drop the index of one with "
             "reset_index(drop=True)."
         )
 
@@ -363,6 +363,8 @@ def _check_numeric(columns: list[str], read: list[Column]) -> None:
 
 def _not_numeric(values: np.ndarray) -> str | None:
     """Say what a column holds, if not real numbers, and the first cell that is none."""
+    if values.ndim == 0:
+        return f"holds one value for all rows, {values.item()!r}"
     if values.ndim != 1:
         return f"holds an array of shape {values.shape[1:]} in each row"
     kind = values.dtype.kind
@@ -387,11 +389,13 @@ def _not_numeric(values: np.ndarray) -> str | None:
 
 
 def _is_number(cell: Any) -> bool:
+    if isinstance(cell, bool | np.bool_ | np.datetime64 | np.complexfloating):
+        return False
     try:
         float(cell)
     except (TypeError, ValueError):
         return False
-    return not isinstance(cell, bool | np.bool_ | np.datetime64)
+    return True
 
 
 def _factors(columns: list[str], read: list[Column], units: list[str | None]) -> list[float]:
