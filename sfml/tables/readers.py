@@ -78,8 +78,9 @@ def wrap(X: Any) -> Table:
         return Table(names, len(X), len(names), lambda i: Column(X.column(i).to_numpy()))
     if isinstance(X, list | tuple):
         X = _array_of_list(X)
-    structured = isinstance(X, np.ndarray) or hasattr(X, "fields")  # h5py's datasets
-    if structured and X.dtype.names and len(X.shape) == 1:
+    # h5py's datasets have `fields`; PyTables' tables, with the same dtype, do not read by name.
+    fields = isinstance(X, np.ndarray) or (hasattr(X, "fields") and hasattr(X, "dtype"))
+    if fields and X.dtype.names and len(X.shape) == 1:
         read = _fits_column if _is_loaded(X, "astropy.io.fits", "FITS_rec") else _field
         names = list(X.dtype.names)
         return Table(names, len(X), len(names), lambda i: read(X, i))
