@@ -170,7 +170,7 @@ class TestUnitsAndMissing:
     def test_not_a_flux(self, lambdar, magphys, tmp_path):
         path = write_fits(lambdar, tmp_path / "l.fits", "mag")
         with pytest.raises(
-            ValueError, match=r"LambdarCat: Units .*'g_flux' is in 'mag', exp.*'Jy'"
+            ValueError, match=r"LambdarCat .*l\.fits.*: Units .*'g_flux' is in 'mag', exp.*'Jy'"
         ):
             load_gama(path, magphys, bands=BANDS)
 
@@ -253,8 +253,8 @@ class TestJoin:
         np.testing.assert_array_equal(y, merged[LABELS])
         assert y.columns.tolist() == list(TARGETS)
 
-    def test_mock_survey_split_and_joined(self, shared_data, tmp_path):
-        whole = pd.read_parquet(shared_data / "mock_survey.parquet")
+    def test_a_survey_split_and_joined(self, shared_data, tmp_path):
+        whole = pd.read_parquet(shared_data / "bagpipes_survey.parquet")
         fluxes = ["CATAID", *GAMA.flux_columns, *GAMA.error_columns]
         whole[fluxes].to_parquet(tmp_path / "lambdar.parquet")
         shuffled = whole.drop(columns=fluxes[1:]).sample(frac=0.6, random_state=0)
@@ -378,7 +378,7 @@ class TestErrors:
 
     def test_cataid_as_text(self, lambdar, magphys):
         magphys["CATAID"] = ["G100", "G200", "G300"]
-        with pytest.raises(ValueError, match=r"MagPhys: .*'CATAID' holds text, for example 'G100'"):
+        with pytest.raises(ValueError, match=r"MagPhys: .*'CATAID' holds text: 'G100' in row 0"):
             load_gama(lambdar, magphys, bands=BANDS)
 
     def test_cataid_repeats(self, lambdar, magphys):

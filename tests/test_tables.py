@@ -2,12 +2,17 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections import namedtuple
 from decimal import Decimal
+from types import SimpleNamespace
 
+import h5py
 import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
+import pyarrow.dataset
+import pyarrow.parquet
 import pytest
 from astropy import units as u
 from astropy.io import fits
@@ -16,7 +21,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from sfml.tables.extraction import column_names, extract, n_rows, row_index, take_rows
+from sfml.tables import (
+    absent,
+    as_table,
+    check_same_rows,
+    column_names,
+    extract,
+    is_code,
+    n_rows,
+    row_index,
+    take_rows,
+)
+from sfml.tables.units import conversion_factor, flux_density_factor
 
 COLUMNS = ["r_flux", "Z"]
 R_FLUX = np.array([1.5e-5, -2.5e-6, -999.0], dtype=np.float32)
@@ -43,6 +59,19 @@ def as_dict() -> dict:
     return {"Z": REDSHIFT, "r_flux": R_FLUX, "name": ["a", "b", "c"]}
 
 
+def hdf5_file() -> h5py.File:
+    """A file in memory with the same table twice: as a compound dataset, and as a group."""
+    file = h5py.File("memory.h5", "w", driver="core", backing_store=False)
+    for name, values in as_dict().items():
+        file[f"group/{name}"] = np.array(values, "S3") if name == "name" else values
+    file["compound"] = structured().astype([("Z", ">f8"), ("r_flux", ">f4"), ("name", "S3")])
+    return file
+
+
+def hdf5_group() -> h5py.Group:
+    return hdf5_file()["group"]
+
+
 NAMED = {
     "pandas": lambda: pd.DataFrame(as_dict(), index=[7, 7, 3]),
     "pandas_arrow": lambda: pd.DataFrame(as_dict()).convert_dtypes(dtype_backend="pyarrow"),
@@ -54,6 +83,9 @@ NAMED = {
     "structured": structured,
     "masked_structured": lambda: np.ma.MaskedArray(structured()),
     "fits_rec": fits_rec,
+    "record_batch": lambda: pa.RecordBatch.from_pydict(as_dict()),
+    "dict": as_dict,
+    "hdf5_compound": lambda: hdf5_file()["compound"],
 }
 UNNAMED = {
     "array": lambda: EXPECTED,
@@ -63,6 +95,9 @@ UNNAMED = {
     "pandas_range": lambda: pd.DataFrame(EXPECTED),
     "masked_array": lambda: np.ma.MaskedArray(EXPECTED),
     "objects": lambda: EXPECTED.astype(object),
+    "hdf5_matrix": lambda: h5py.File(
+        "matrix.h5", "w", driver="core", backing_store=False
+    ).create_dataset("X", data=EXPECTED),
 }
 
 
@@ -195,6 +230,209 @@ class TestMissing:
         np.testing.assert_array_equal(extract(X, ["a"]), [[-999.0], [np.nan], [np.inf]])
 
 
+PRECISE = {
+    "pandas": lambda values: pd.DataFrame({"a": values}),
+    "wide_pandas": lambda values: pd.DataFrame({"b": 1.0, "a": values}),
+    "big_endian": lambda values: pd.DataFrame({"a": values.astype(values.dtype.newbyteorder())}),
+    "objects": lambda values: pd.DataFrame({"a": values.astype(object)}),
+    "polars": lambda values: pl.DataFrame({"a": values.astype(np.float32)}),
+    "pyarrow": lambda values: pa.table({"a": values}),
+    "astropy": lambda values: Table({"a": values}),
+    "quantity": lambda values: QTable({"a": values * u.mJy}),
+    "masked": lambda values: Table({"a": MaskedColumn(values, mask=[False, False, True])}),
+    "fits": lambda values: (
+        fits.BinTableHDU.from_columns([fits.Column("a", "E", array=values, unit="mJy")]).data
+    ),
+    "dict": lambda values: {"a": values},
+    "array": lambda values: values.reshape(-1, 1),
+    "cast": lambda values: values.reshape(-1, 1).astype(float),
+    "nullable": lambda values: pd.DataFrame({"a": pd.array(values, dtype="Float32")}),
+}
+
+
+class TestMissingCodes:
+    @pytest.mark.parametrize("code", [99.9, -9.999, 1e20, -(2.0**100)])
+    @pytest.mark.parametrize("make", PRECISE.values(), ids=list(PRECISE))
+    @pytest.mark.parametrize("unit", [None, "Jy"])
+    def test_in_float32(self, code, make, unit):
+        values = np.array([1.0, code, 1.0], dtype=np.float32)
+        out = extract(make(values), ["a"], unit=unit, missing_codes=[code])
+        assert np.isnan(out[1, 0])
+        assert out[0, 0] in (1.0, 1e-3)
+
+    @pytest.mark.parametrize("kind", ["pandas", "wide_pandas", "array", "quantity", "dict"])
+    def test_beyond_float32(self, kind):
+        X = PRECISE[kind](np.array([1.0, np.inf, 1.0], dtype=np.float32))
+        out = extract(X, ["a"], missing_codes=[9.9e99])
+        np.testing.assert_array_equal(out, [[1.0], [np.nan], [1.0]])
+        assert extract(np.array([[np.inf]]), ["a"], missing_codes=[9.9e99]) == np.inf
+
+    @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+    def test_half_precision_beside_others(self, dtype):
+        X = pd.DataFrame({"a": np.float16([99.9, 1]), "b": np.float32([99.9, 1]), "c": [99.9, 1.0]})
+        out = extract(X, ["a", "b", "c"], missing_codes=[99.9], dtype=dtype)
+        np.testing.assert_array_equal(out, [[np.nan] * 3, [1.0] * 3])
+
+    @pytest.mark.parametrize(
+        "values",
+        [
+            np.array([1, -999], dtype=np.int16),
+            np.array([1, -999], dtype=">i8"),
+            pd.array([1, -999], dtype="Int32"),
+            np.array([Decimal(1), Decimal(-999)], dtype=object),
+            np.array([1, -999], dtype=np.longdouble),
+        ],
+        ids=lambda values: str(values.dtype),
+    )
+    def test_in_other_numbers(self, values):
+        out = extract(pd.DataFrame({"a": values}), ["a"], missing_codes=[99.9, -999])
+        np.testing.assert_array_equal(out, [[1.0], [np.nan]])
+
+    def test_a_converted_value_is_no_code(self):
+        table = Table({"f": Column(np.float32([-0.999, 1.0]), unit="kJy")})
+        out = extract(table, ["f"], unit="Jy", missing_codes=[-999])
+        np.testing.assert_allclose(out, [[-999.0], [1000.0]], rtol=1e-6)
+
+    def test_kept_as_they_are_written(self):
+        X = pd.DataFrame({"a": np.float32([99.9, 1])})
+        out = extract(X, ["a"], missing_codes=[99.9], codes="keep")
+        np.testing.assert_array_equal(out, [[99.9], [1.0]])
+
+    def test_input_is_unchanged(self):
+        X = np.array([[-999.0, 1.0]])
+        extract(X, ["a", "b"], missing_codes=[-999])
+        np.testing.assert_array_equal(X, [[-999.0, 1.0]])
+
+    def test_is_code(self):
+        values = np.array([0.0, 99.9, np.float32(99.9), 99.90001, np.nan, -np.inf])
+        np.testing.assert_array_equal(
+            is_code(values, [99.9, 1e-60]), [False, True, True, False, False, False]
+        )
+
+
+class TestOptional:
+    @pytest.mark.parametrize("n", [3, 100_000])
+    def test_absent_is_nan(self, n):
+        X = pd.DataFrame({"Z": np.arange(n), "r_flux": 1.0})
+        out = extract(X, ["u_flux", "r_flux", "Z"], optional={"u_flux", "Z"})
+        assert np.isnan(out[:, 0]).all()
+        np.testing.assert_array_equal(out[:, 1:], X[["r_flux", "Z"]])
+        assert absent(X, ["u_flux", "r_flux", "Z"]) == ["u_flux"]
+
+    def test_named_tables_only(self, named):
+        out = extract(named, ["Z", "nothing", "r_flux"], optional=["nothing"])
+        np.testing.assert_array_equal(out[:, [2, 0]], EXPECTED)
+        assert absent(EXPECTED, ["a", "b"]) == []
+        with pytest.raises(ValueError, match="exactly 3 are needed"):
+            extract(EXPECTED, [*COLUMNS, "nothing"], optional=["nothing"])
+
+    def test_the_others_are_needed(self):
+        with pytest.raises(ValueError, match="X lacks 1 of the 1 columns needed: 'b'"):
+            extract(pd.DataFrame({"x": [1.0]}), ["a", "b"], optional=["a"])
+
+
+class TestSameRows:
+    X = pd.DataFrame({"Z": [0.1, 0.2, 0.3]}, index=[11, 12, 13])
+
+    @pytest.mark.parametrize("labels", [[13, 12, 11], [11, 13, 12]])
+    def test_other_order(self, labels):
+        y = pd.Series([1.0, 2.0, 3.0], index=labels)
+        with pytest.raises(ValueError, match=r"X and y have.*y\.loc\[X\.index\].*reset_index"):
+            check_same_rows(self.X, y)
+        with pytest.raises(ValueError, match=r"^X and sample_weight.*sample_weight\.loc"):
+            check_same_rows(self.X, y.to_frame(), "X and sample_weight")
+
+    def test_repeated_labels(self):
+        X, y = self.X.set_axis([7, 7, 8]), self.X.set_axis([7, 8, 7])
+        with pytest.raises(ValueError, match=r"row 1.*is 7 in one and 8.*sort both"):
+            check_same_rows(X, y)
+
+    @pytest.mark.parametrize("labels", [[11, 12, 13], [1, 2, 3], [13, 12, 12], ["11", "12", "13"]])
+    def test_paired_by_position(self, labels):
+        check_same_rows(self.X, pd.Series([1.0, 2.0, 3.0], index=labels))
+
+    def test_no_index(self):
+        check_same_rows(self.X, np.ones(3))
+        check_same_rows(pl.from_pandas(self.X), pd.Series([1.0, 2.0, 3.0], index=[13, 12, 11]))
+
+
+class TestAsTable:
+    @pytest.mark.parametrize(
+        "y",
+        [
+            pd.Series([1.0, 2.0]),
+            pl.Series([1.0, 2.0]),
+            pa.chunked_array([[1.0, 2.0]]),
+            [1.0, 2.0],
+            np.array([1.0, 2.0]),
+            Column([1.0, 2.0]),
+        ],
+        ids=lambda y: type(y).__module__,
+    )
+    def test_one_column(self, y):
+        np.testing.assert_array_equal(as_table(y), [[1.0], [2.0]])
+
+    def test_names_and_masks(self):
+        assert column_names(as_table(pd.Series([1.0], name="sfr"))) == ["sfr"]
+        masked = np.ma.MaskedArray([1.0, 2.0], mask=[True, False])
+        np.testing.assert_array_equal(as_table(masked), [[np.nan], [2.0]])
+
+    def test_tables_stay(self, named):
+        assert as_table(named) is named
+
+
+class TestFluxDensities:
+    @pytest.mark.parametrize(
+        ("unit", "janskys"),
+        [
+            ("Jy", 1.0),
+            ("mJy", 1e-3),
+            ("uJy", 1e-6),
+            ("\u00b5Jy", 1e-6),
+            ("microJy", 1e-6),
+            (" nJy ", 1e-9),
+            ("MJy", 1e6),
+            (u.mJy, 1e-3),
+            *((name, 3631e-9) for name in ("nanomaggy", "nanomaggies", "Nanomaggies", "nmgy")),
+            *((name, 3631.0) for name in ("maggy", "mgy", "maggies", u.Unit("mgy"))),
+            ("erg/s/cm2/Hz", 1e23),
+            ("erg / (s cm2 Hz)", 1e23),
+            (u.Unit("W / (m2 Hz)"), 1e26),
+        ],
+    )
+    def test_factors(self, unit, janskys):
+        assert conversion_factor(unit, "Jy") == pytest.approx(janskys, rel=1e-15)
+        assert conversion_factor("Jy", unit) == pytest.approx(1 / janskys, rel=1e-15)
+        assert flux_density_factor(unit, unit) == pytest.approx(1.0, rel=1e-15)
+
+    def test_exact_where_it_can_be(self):
+        assert conversion_factor("mJy", "Jy") == 1e-3
+        assert conversion_factor("Jy", "mJy") == 1000.0
+        assert conversion_factor("nanomaggies", "uJy") == 3.631
+
+    @pytest.mark.parametrize(
+        "unit",
+        ["mjy", "mag", "ABmag", "mag(AB)", "dex(Jy)", "", "-", "erg / s", "1 / mJy2", "Angstrom"],
+    )
+    def test_no_flux_density(self, unit):
+        assert conversion_factor(unit, "Jy") is None
+        with pytest.raises(
+            ValueError, match=r"must be one of flux density, such as.*; got"
+        ) as error:
+            flux_density_factor(unit, "Jy")
+        assert repr(unit) in str(error.value)
+        with pytest.raises(ValueError, match=r"^BandSet's unit must"):
+            flux_density_factor("Jy", unit, "BandSet's unit")
+
+    def test_astropy_is_not_imported_for_common_ones(self):
+        code = (
+            "import sys; from sfml.tables.units import conversion_factor as factor;"
+            "[factor(unit, 'Jy') for unit in ('Jy', 'mJy', 'uJy', 'nJy', 'nanomaggies')];"
+            "assert not any(name.startswith('astropy') for name in sys.modules)"
+        )
+        subprocess.run([sys.executable, "-c", code], check=True)
+
+
 class TestUnits:
     @pytest.mark.parametrize("kind", [Table, QTable])
     def test_converted(self, kind):
@@ -222,8 +460,24 @@ class TestUnits:
 
     def test_codes_have_no_unit(self):
         table = Table({"f": Column(np.array([-999, 5, -9], dtype=">f4"), unit="mJy")})
-        out = extract(table, ["f"], unit="Jy", missing_codes=(-999, -9))
+        out = extract(table, ["f"], unit="Jy", missing_codes=(-999, -9), codes="keep")
         np.testing.assert_array_equal(out, [[-999.0], [0.005], [-9.0]])
+
+    @pytest.mark.parametrize("unit", ["nmgy", "nanomaggy"])
+    def test_nanomaggies(self, unit):
+        table = QTable({"f": [2.0] * u.Unit(unit)})
+        np.testing.assert_allclose(extract(table, ["f"], unit="Jy"), [[7.262e-6]], rtol=1e-15)
+
+    def test_units_of_other_tables(self):
+        group = hdf5_group()
+        group["r_flux"].attrs["unit"] = b"mJy"
+        table = {"r_flux": np.float64([5.0, 20.0]) * u.mJy, "Z": [0.1, 0.2]}
+        units = ["Jy", None]
+        np.testing.assert_array_equal(
+            extract(table, COLUMNS, unit=units), [[0.005, 0.1], [0.02, 0.2]]
+        )
+        expected = R_FLUX.astype(float) * 1e-3
+        np.testing.assert_array_equal(extract(group, COLUMNS, unit=units)[:, 0], expected)
 
     @pytest.mark.parametrize("unit", [None, "", "-"])
     def test_no_unit_is_the_expected_one(self, unit):
@@ -234,7 +488,9 @@ class TestUnits:
         table = Table({"m": Column([10.0], unit=u.dex(u.Msun))})
         assert extract(table, ["m"]) == 10.0
 
-    @pytest.mark.parametrize("unit", ["erg / s", "mag(AB)", "dex(Jy)", "nanomaggies_x", "km/s"])
+    @pytest.mark.parametrize(
+        "unit", ["erg / s", "mag(AB)", "dex(Jy)", "1 / nmgy2", "nanomaggies_x", "km/s"]
+    )
     def test_unconvertible(self, unit):
         column = Column([1.0], unit=u.Unit(unit, parse_strict="silent"))
         table = Table({"good": Column([1.0], unit="Jy"), "bad": column})
@@ -277,12 +533,15 @@ class TestErrors:
     @pytest.mark.parametrize(
         ("column", "message"),
         [
-            (pd.Series(["0.1", "0.2"]), "'a' holds text, for example '0.1'"),
-            (pd.Series([0.1, "n/a"], dtype=object), "'a' holds text, for example 'n/a'"),
-            (pd.Series(["x", "y"], dtype="category"), "'a' holds text, for example 'x'"),
-            (pd.Series([True, False]), "'a' holds booleans, for example True"),
+            (pd.Series(["0.1", "0.2"]), "text: '0.1' in row 0, though all of it reads as numbers"),
+            (pd.Series([0.1, "n/a"], dtype=object), "'a' holds text: 'n/a' in row 1"),
+            (pd.Series(["0.1", "1.2D-04"]), "'a' holds text: '1.2D-04' in row 1"),
+            (pd.Series([None, "--"], dtype=object), "'a' holds text: '--' in row 1"),
+            (pd.Series(["0.1", " "], dtype="string[pyarrow]"), "'a' holds text: ' ' in row 1"),
+            (pd.Series(["x", "y"], dtype="category"), "'a' holds text: 'x' in row 0"),
+            (pd.Series([True, False]), "'a' holds booleans: True in row 0"),
             (pd.Series([True, None], dtype="boolean"), "'a' holds bool"),
-            (pd.Series([True, None], dtype=object), "'a' holds boolean, for example True"),
+            (pd.Series([True, None], dtype=object), "'a' holds boolean: True in row 0"),
             (pd.to_datetime(pd.Series(["2020-01-01"] * 2)), "'a' holds dates"),
             (pd.Series([1j, 2j]), "'a' holds complex128"),
             (pd.Series([[1.0], [2.0]]), "'a' holds mixed"),
@@ -292,7 +551,7 @@ class TestErrors:
         X = pd.DataFrame({"a": column, "b": [1.0, 2.0], "c": ["u", "v"]})
         with pytest.raises(ValueError, match=message) as error:
             extract(X, ["a", "b", "c"])
-        assert "'c' holds text, for example 'u'" in str(error.value)
+        assert "'c' holds text: 'u' in row 0" in str(error.value)
         assert "'b'" not in str(error.value)
 
     @pytest.mark.parametrize(
@@ -310,7 +569,7 @@ class TestErrors:
         ids=lambda X: type(X).__module__,
     )
     def test_text_in_any_table(self, X):
-        with pytest.raises(ValueError, match=r"'a' holds text, for example '0\.1'"):
+        with pytest.raises(ValueError, match=r"'a' holds text: '0\.1' in row 0"):
             extract(X, ["a"])
 
     def test_vector_column(self):
@@ -341,10 +600,85 @@ class TestErrors:
         with pytest.raises(ValueError, match=r"3 dimensions, of shape \(2, 2, 2\)"):
             extract(np.zeros((2, 2, 2)), COLUMNS)
 
-    @pytest.mark.parametrize("X", [pl.LazyFrame({"a": [1.0]}), {"a": [1.0]}, None, "a.csv", 3.0])
+    @pytest.mark.parametrize("X", [pl.LazyFrame({"a": [1.0]}), {"a": 1.0}, {}, None, "a.csv", 3.0])
     def test_not_a_table(self, X):
         with pytest.raises(TypeError, match=type(X).__name__):
             extract(X, ["a"])
+
+    # Whatever names its columns is never taken by position: here np.asarray would do so.
+    @pytest.mark.parametrize(
+        ("methods", "advice"),
+        [
+            ({"columns": ["a"], "compute": None, "map_partitions": None}, r"compute\(\), or one p"),
+            ({"columns": ["a"], "to_pandas_df": None}, r"Pass X\.to_pandas_df\(\)\."),
+            ({"columns": ["a"], "df": None, "execute": None}, r"Pass X\.df\(\)\."),
+            ({"column_names": ["a"]}, r"Pass a pandas\.DataFrame of it\."),
+            ({"schema": None, "to_pandas": None, "execute": None}, r"Pass X\.to_pandas\(\)\."),
+            ({"colnames": ["a"], "read": None}, r"Pass X\.read\(\)\."),
+            ({"keys": None}, "DataFrame of it"),
+            ({"coords": None, "to_pandas": None, "compute": None}, r"Pass X\.to_pandas\(\)\."),
+            ({"columns": None, "data": None}, r"Pass X\.data\."),
+        ],
+        ids=lambda value: next(iter(value)) if isinstance(value, dict) else None,
+    )
+    @pytest.mark.parametrize("read", [column_names, n_rows, lambda X: extract(as_table(X), ["a"])])
+    def test_names_that_cannot_be_read(self, methods, advice, read):
+        class Frame(SimpleNamespace):
+            shape = (1, 1)
+
+            def __array__(self, dtype=None, copy=None):
+                return np.ones((1, 1))
+
+        with pytest.raises(TypeError, match=rf"Frame, whose columns have names.*{advice}"):
+            read(Frame(**methods))
+
+    def test_pyarrow_datasets_and_readers(self, tmp_path):
+        pa.parquet.write_table(pa.table({"a": [1.0]}), tmp_path / "a.parquet")
+        with pytest.raises(TypeError, match=r"Pass X\.to_table\(\)"):
+            extract(pa.dataset.dataset(tmp_path), ["a"])
+        with pytest.raises(TypeError, match=r"Pass X\.read_all\(\)"):
+            extract(pa.table({"a": [1.0]}).to_reader(), ["a"])
+
+    @pytest.mark.parametrize(
+        "X",
+        [
+            [{"a": 1.0}],
+            [pd.Series({"a": 1.0})],
+            [namedtuple("Row", "a")(1.0)],
+            namedtuple("Table", "a")([1.0]),
+        ],
+    )
+    def test_rows_that_name_their_values(self, X):
+        with pytest.raises(
+            TypeError, match=r"names of its values would be lost\. Pass (X|pandas)\."
+        ):
+            extract(X, ["a"])
+
+    def test_whole_fits_files(self):
+        table = fits.BinTableHDU.from_columns([fits.Column("a", "D", array=[1.0])])
+        hdus = fits.HDUList([fits.PrimaryHDU(), fits.ImageHDU(), table])
+        with pytest.raises(TypeError, match=r"HDUList, a whole FITS file.*hdus\[2\]\.data"):
+            extract(hdus, ["a"])
+        with pytest.raises(TypeError, match=r"BinTableHDU.*Pass X\.data\."):
+            extract(table, ["a"])
+        assert extract(table.data, ["a"]) == 1.0
+
+    def test_hdf5_files(self):
+        file = hdf5_file()
+        with pytest.raises(
+            TypeError, match=r"none of its entries is a column.*Pass X\['compound'\]"
+        ):
+            extract(file, COLUMNS)
+        check_plain(extract(file["group"], COLUMNS), EXPECTED)
+
+    def test_dict_that_is_no_table(self):
+        with pytest.raises(ValueError, match="equal length; 'a' has 1 rows and 'b' has 2"):
+            extract({"a": [1.0], "b": [1.0, 2.0]}, ["a"])
+        with pytest.raises(ValueError, match=r"'Z' holds one value for all rows, 0\.1"):
+            extract({"a": [1.0, 2.0], "Z": 0.1}, ["a", "Z"])
+        shuffled = {"a": pd.Series([1, 2]), "b": pd.Series([1, 2], index=[1, 0])}
+        with pytest.raises(ValueError, match="different indexes"):
+            extract(shuffled, ["a"])
 
     def test_repeated_column(self):
         X = pd.DataFrame([[1.0, 2.0, 3.0]], columns=["a", "b", "b"])
@@ -360,7 +694,8 @@ class TestRows:
     def test_take_rows_keeps_the_kind(self, table):
         mask = np.array([True, False, True])
         taken = take_rows(table, mask)
-        assert type(taken) is (np.ndarray if isinstance(table, list) else type(table))
+        to_array = isinstance(table, list | h5py.Dataset)
+        assert type(taken) is (np.ndarray if to_array else type(table))
         np.testing.assert_array_equal(extract(taken, COLUMNS), EXPECTED[mask])
 
     def test_labels_play_no_part(self):

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from sfml import GAMA, TARGETS, BandSet, make_mock_survey, triage
 from sfml.datasets import fit_mock_templates
-from sfml.triage.codes import text
+from sfml.flags import Flag
+from sfml.targets import GAMA_TARGET_COLUMNS
+from sfml.triage.identifiers import as_text, identifiers
 
 # Neither in order of wavelength, nor in GAMA's unit or layout.
 BANDS = BandSet(
@@ -63,10 +65,10 @@ def check_frame(found: pd.DataFrame, expected: pd.DataFrame, rtol: float = 0.0) 
 
 
 @st.composite
-def catalogues(draw) -> pd.DataFrame:
+def catalogues(draw, lowest: float = -1e3) -> pd.DataFrame:
     """Photometry as a survey may have it: tiny, huge, negative and missing values."""
     n = draw(st.integers(1, 5))
-    flux = st.one_of(st.sampled_from([-999.0, np.nan]), st.floats(-1e3, 1e3, width=64))
+    flux = st.one_of(st.sampled_from([-999.0, np.nan]), st.floats(lowest, 1e3, width=64))
     error = st.one_of(st.sampled_from([-999.0, np.nan]), st.floats(1e-12, 1e3))
     columns = {name: draw(st.lists(flux, min_size=n, max_size=n)) for name in BANDS.flux_columns}
     columns |= {name: draw(st.lists(error, min_size=n, max_size=n)) for name in BANDS.error_columns}
@@ -122,7 +124,14 @@ class TestChoose:
     def test_width_needs_no_flags(self, table):
         assert triage.choose(table.drop(columns="flag"), 1, by="width").tolist() == [0]
 
-    @pytest.mark.parametrize("exclude", [4, [4], {4, 64}])
+    @pytest.mark.parametrize(
+        "exclude",
+        [
+            *(4, [4], {4, 64}, np.int64(4), np.uint8(68), np.array(4), np.array([4, 64])),
+            *(Flag.LOW_SNR, Flag.LOW_SNR | Flag.QUANTILE_CROSSING, [Flag.LOW_SNR, 64], range(4, 5)),
+        ],
+        ids=repr,
+    )
     @pytest.mark.parametrize("by", ["flag", "width", "gain"])
     def test_excluded_flags(self, table, exclude, by):
         chosen = triage.choose(
@@ -130,6 +139,28 @@ class TestChoose:
         )
         expected = {"flag": {3, 4}, "width": {0, 3}, "gain": {0, 3}}[by]
         assert set(chosen.tolist()) == expected
+
+    def test_flags_of_few_bits_against_large_masks(self, table):
+        flag = table["flag"].astype(np.uint8)
+        assert triage.choose(table.assign(flag=flag), 9, exclude_flags=2**40).size == 4
+
+    @pytest.mark.parametrize("exclude", ["low_snr", 4.0, True, None, [4, "low_snr"], -1])
+    def test_what_is_no_flag(self, table, exclude):
+        with pytest.raises(TypeError, match=r"must be members of sfml.flags.Flag or sums.* got "):
+            triage.choose(table, 3, exclude_flags=exclude)
+
+    def test_columns_are_found_by_name(self, table):
+        expected = triage.choose(table, 4, by="width", target=["sfr", "stellar_mass"])
+        turned = table[table.columns[::-1]].assign(flag_of_mine="x", extra=1.0)
+        np.testing.assert_array_equal(triage.choose(turned, 4, by="width"), expected)
+        with pytest.raises(ValueError, match=r"columns of the same name: .*'flag', .*'flag'"):
+            triage.choose(pd.concat([table, table[["flag"]]], axis=1), 3)
+
+    def test_features_in_another_order(self, table):
+        features = pd.DataFrame(np.arange(10.0).reshape(5, 2), index=table.index)
+        triage.choose(table, 3, by="gain", features=features)
+        with pytest.raises(ValueError, match=r"table and features hold .* row 0 is '40' in table"):
+            triage.choose(table, 3, by="gain", features=features[::-1])
 
     def test_positions_are_integers_that_index(self, table):
         chosen = triage.choose(table, 2, by="width")
@@ -267,6 +298,7 @@ class TestMagphysInput:
         assert sorted(path.name for path in folder.iterdir()) == [
             "filters.dat",
             "observations.dat",
+            "zlibs.dat",
         ]
 
     def test_round_trip(self, galaxies, tmp_path):
@@ -345,7 +377,7 @@ class TestMagphysInput:
     def test_bad_catalogues(self, galaxies, tmp_path):
         with pytest.raises(ValueError, match=r"ids must be unique; 1 repeat.*'5'"):
             triage.write_magphys(galaxies, tmp_path, bands=BANDS, ids=[5, 5.0, 6])
-        with pytest.raises(ValueError, match="one entry a row of X: got 2 for 3 rows"):
+        with pytest.raises(ValueError, match="one entry per row of X: got 2 for 3 rows"):
             triage.write_magphys(galaxies, tmp_path, bands=BANDS, ids=[5, 6])
         with pytest.raises(ValueError, match="An id is missing"):
             triage.write_magphys(galaxies, tmp_path, bands=BANDS, ids=[5, np.nan, 6])
@@ -390,16 +422,150 @@ class TestMagphysInput:
         with pytest.raises(ValueError, match=r"column 'r' must hold numbers; got '0\.0oo25'"):
             triage.read_magphys_input(tmp_path, bands=BANDS)
 
-    def test_a_failed_write_leaves_nothing(self, tmp_path):
-        def writer(path: Path) -> None:
-            path.write_text("half")
-            raise OSError("disk full")
+    def test_the_three_files_are_replaced_together(self, galaxies, tmp_path, monkeypatch):
+        triage.write_magphys(galaxies, tmp_path, bands=BANDS)
+        before = {path.name: path.read_text(encoding="utf-8") for path in tmp_path.iterdir()}
+        replace, n_replaced = Path.replace, []
 
-        (tmp_path / "x.txt").write_text("old")
-        with pytest.raises(OSError, match="disk full"):
-            text.put(tmp_path / "x.txt", writer)
-        assert [path.name for path in tmp_path.iterdir()] == ["x.txt"]
-        assert (tmp_path / "x.txt").read_text() == "old"
+        def failing(self, target):
+            if len(n_replaced) == 2:
+                n_replaced.append(None)
+                raise OSError("no space left")
+            n_replaced.append(target)
+            return replace(self, target)
+
+        monkeypatch.setattr(Path, "replace", failing)
+        with pytest.raises(OSError, match="no space left"):
+            triage.write_magphys(galaxies[:1], tmp_path, bands=BANDS, overwrite=True)
+        after = {path.name: path.read_text(encoding="utf-8") for path in tmp_path.iterdir()}
+        assert after == before
+
+    def test_redshifts_of_the_libraries(self, galaxies, tmp_path):
+        """As make_zgrid.f has them: format(i6,f8.4), bins of 0.01 that hold a galaxy."""
+        galaxies = galaxies.assign(z=[0.0451, 0.0549, 1.234])
+        triage.write_magphys(galaxies, tmp_path, bands=BANDS)
+        zlibs = tmp_path / "zlibs.dat"
+        assert zlibs.read_text() == "     1  0.0500\n     2  1.2300\n"
+        triage.write_magphys(galaxies, tmp_path, bands=BANDS, redshift_step=None, overwrite=True)
+        assert zlibs.read_text() == "     1  0.0451\n     2  0.0549\n     3  1.2340\n"
+        for step in (0, 0.02, -0.01):
+            with pytest.raises(ValueError, match=r"redshift_step must be None or lie between 0"):
+                triage.write_magphys(galaxies, tmp_path / "x", bands=BANDS, redshift_step=step)
+        assert not (tmp_path / "x").exists()
+        zlibs.write_text("mine")
+        (tmp_path / "observations.dat").unlink()
+        (tmp_path / "filters.dat").unlink()
+        with pytest.raises(FileExistsError, match=r"zlibs\.dat is there already"):
+            triage.write_magphys(galaxies, tmp_path, bands=BANDS)
+        assert [path.name for path in tmp_path.iterdir()] == ["zlibs.dat"]
+
+    @given(st.lists(st.floats(1e-4, 8.0), min_size=1, max_size=20))
+    @settings(max_examples=30, deadline=None)
+    def test_every_galaxy_is_near_a_library(self, tmp_path_factory, redshifts):
+        folder = tmp_path_factory.mktemp("magphys")
+        X = np.column_stack([np.ones((len(redshifts), 2)), redshifts])
+        triage.write_magphys(X, folder, bands=GAMA.only("r"))
+        lines = (folder / "zlibs.dat").read_text().splitlines()
+        assert [int(line[:6]) for line in lines] == list(range(1, len(lines) + 1))
+        at = np.array([float(line[6:]) for line in lines])
+        distance = np.abs(np.subtract.outer(redshifts, at))
+        assert distance.min(axis=1).max() <= 0.005 + 1e-12
+        assert distance.min(axis=0).max() <= 0.005 + 1e-12
+
+    def test_one_filter_for_two_bands(self, galaxies, tmp_path):
+        with pytest.raises(ValueError, match=r"Each band needs a filter of its own.*\[117\]"):
+            triage.write_magphys(galaxies, tmp_path, bands=BANDS, filter_ids={"g": 117})
+
+    def test_bands_that_would_be_comments(self, tmp_path):
+        bands = BandSet(["#r"], [0.6176])
+        with pytest.raises(ValueError, match=r"'#r': these are names of bands"):
+            triage.write_magphys(np.ones((1, 3)), tmp_path, bands=bands, filter_ids={"#r": 117})
+
+
+class TestMagphysOwnInput:
+    """Files by others, which MAGPHYS reads: its own example, TheSkyNet's, hand-made ones."""
+
+    BANDS = BandSet(["W1", "r"], [3.3526, 0.6176])
+    FILTERS = "#name\tlambda_eff\tfilter_id\tfit?\nr\t\t0.6176\t117\t1\nW1\t\t3.3526\t280\t0\n"
+    GALAXY = "  4732         0.45642   3.7E-06   3.7E-07   5.2E-06   1.5E-07"
+
+    @pytest.fixture
+    def folder(self, tmp_path) -> Path:
+        (tmp_path / "filters.dat").write_text(self.FILTERS)
+        return tmp_path
+
+    def read(self, folder: Path, text: str | bytes) -> pd.DataFrame:
+        data = text if isinstance(text, bytes) else text.encode()
+        (folder / "observations.dat").write_bytes(data)
+        return triage.read_magphys_input(folder, bands=self.BANDS)
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            f"# HEADER\n{GALAXY}\n",
+            f"\n{GALAXY}",
+            f'#  [{{"run_id": 1, "galaxy": "UGC0"}}]\n{GALAXY}\n',
+            f"# name redshift r r_err W1 W1_err\n{GALAXY}\n# 4733 0.5 1 1 1 1\n\n",
+            f"name, redshift, flux ...\n{GALAXY}   # by hand\n",
+            "header\n" + GALAXY.replace("E", "D"),
+            "header\n" + GALAXY.replace("E", "d").replace(" 4732", "'4732'"),
+            "header\n" + "\t".join(GALAXY.split()) + "\r\n",
+            "header\r" + ", ".join(GALAXY.split()),
+            f"Ångström\n{GALAXY}\n".encode("latin-1"),
+            f"\N{BYTE ORDER MARK}Ångström\n{GALAXY}\n".encode(),
+        ],
+    )
+    def test_what_magphys_reads(self, folder, text):
+        found = self.read(folder, text)
+        assert found.index.tolist() == ["4732"]
+        assert found.columns.tolist() == list(self.BANDS.columns)
+        assert found.to_numpy().tolist() == [[5.2e-6, 3.7e-6, 1.5e-7, 3.7e-7, 0.45642]]
+
+    def test_numbers_as_fortran_writes_them(self, folder):
+        found = self.read(folder, "x\na 1.5D-01 1.250-120 2.5d+3 -9.9D+01 -99\n").iloc[0]
+        assert found["Z"] == 0.15
+        assert found["r_flux"] == 1.25e-120
+        assert found["r_fluxerr"] == 2500
+        assert found[["W1_flux", "W1_fluxerr"]].isna().all()
+        with pytest.raises(ValueError, match=r"column 'W1_err' must hold numbers; got '1_000'"):
+            self.read(folder, "x\na 0.1 1 1 1 1_000\n")
+
+    def test_a_first_line_that_is_a_galaxy(self, folder):
+        with pytest.warns(UserWarning, match=r"first line of .* is the galaxy '4732'.*skipped"):
+            found = self.read(folder, f"{self.GALAXY}\n{self.GALAXY.replace('4732', '4733')}\n")
+        assert found.index.tolist() == ["4733"]
+
+    def test_files_that_do_not_belong_together(self, folder):
+        message = (
+            r"line 2: expected 6 columns, which are .* of the 2 bands of filters\.dat \(r, W1\); "
+            r"got {}\. Either filters\.dat"
+        )
+        with pytest.raises(ValueError, match=message.format(8)):
+            self.read(folder, f"# HEADER\n{self.GALAXY} 1 1\n")
+        with pytest.raises(ValueError, match=message.format(4)):
+            self.read(folder, "# HEADER\n4732 0.4 1 1\n")
+        # The columns stand in the order of filters.dat, whatever the header says.
+        with pytest.raises(ValueError, match=r"names the bands W1, r, but filters\.dat has r, W1"):
+            self.read(folder, f"# name redshift W1 W1_err r r_err\n{self.GALAXY}\n")
+
+    def test_bands_and_galaxies_twice(self, folder):
+        with pytest.raises(ValueError, match=r"ids in the file must be unique; 1 repeat.*'4732'"):
+            self.read(folder, f"x\n{self.GALAXY}\n{self.GALAXY}\n")
+        filters = folder / "filters.dat"
+        filters.write_text(f"{self.FILTERS}r 0.6176 118 1\n")
+        with pytest.raises(ValueError, match="has one band more than once: r"):
+            self.read(folder, f"x\n{self.GALAXY}\n")
+        filters.write_text(self.FILTERS.replace("280", "117"))
+        with pytest.raises(ValueError, match="has one filter more than once: 117"):
+            self.read(folder, f"x\n{self.GALAXY}\n")
+        filters.write_text("#name\nr 0.6176\n")
+        with pytest.raises(
+            ValueError, match=r"filters\.dat', line 2: expected the name.* got 2 col"
+        ):
+            self.read(folder, f"x\n{self.GALAXY}\n")
+        filters.write_text("")
+        with pytest.raises(ValueError, match="has the bands ; expected"):
+            self.read(folder, f"x\n{self.GALAXY}\n")
 
 
 # A file as fit_sed.f writes it: its formats are those of the Fortran statements.
@@ -585,11 +751,50 @@ class TestMagphysResults:
             triage.read_magphys([tmp_path / "one" / "5.fit", tmp_path / "two" / "5.fit"])
 
 
+class TestTruncatedNames:
+    """The MAGPHYS of 2010 keeps 10 characters of a file's name."""
+
+    def test_they_are_results_too(self, tmp_path):
+        for galaxy in ("123456", "1234567", "12345678", "a.c.e.g.", "123456789", "1234567890"):
+            (tmp_path / f"{galaxy}.fit"[:10]).write_text(fit_file())
+            (tmp_path / f"{galaxy}.sed"[:10].replace(".fi", ".se")).touch()
+        (tmp_path / "notes.txt").write_text("observed")
+        (tmp_path / "code.f").write_text("      PROGRAM FIT_SED\n")
+        (tmp_path / "12345679.f").write_text("")
+        (tmp_path / "empty").write_text("")
+        found = triage.read_magphys(tmp_path)
+        assert sorted(found.index) == sorted(
+            ["123456", "1234567", "12345678", "a.c.e.g.", "123456789", "1234567890", "12345679"]
+        )
+        assert found.index[found["sfr"].isna()].tolist() == ["12345679"]
+        single = triage.read_magphys([tmp_path / "1234567.fi", tmp_path / "12345678.f"])
+        assert single.index.tolist() == ["1234567", "12345678"]
+
+    def test_one_galaxy_under_two_names(self, tmp_path):
+        (tmp_path / "1234567.fi").write_text(fit_file())
+        (tmp_path / "1234567.fit").write_text(fit_file())
+        with pytest.raises(ValueError, match=r"must be unique; 1 repeat.*'1234567'"):
+            triage.read_magphys(tmp_path)
+
+    def test_results_whose_galaxy_cannot_be_told(self, tmp_path):
+        (tmp_path / "5.fit").write_text(fit_file())
+        (tmp_path / "5.fit.bak").write_text(fit_file(first="# kept"))
+        (tmp_path / "6.out").write_text(fit_file())
+        with pytest.raises(ValueError, match=r"2 files .*told.*'5\.fit\.bak', '6\.out'\. Rename"):
+            triage.read_magphys(tmp_path)
+        assert triage.read_magphys(tmp_path / "6.out").index.tolist() == ["6"]
+
+    def test_latin_1(self, tmp_path):
+        (tmp_path / "5.fit").write_bytes(fit_file(first="# Ångström").encode("latin-1"))
+        assert triage.read_magphys(tmp_path)["stellar_mass"].tolist() == [9.7]
+
+
 class TestCigaleInput:
     def test_text(self, galaxies, tmp_path):
         path = triage.write_cigale(galaxies, tmp_path / "new" / "in.txt", bands=BANDS)
         assert path.read_text().splitlines() == [
-            "# id redshift WISE1 WISE1_err sdss.gp sdss.gp_err sdss.rp sdss.rp_err",
+            "# id redshift wise.W1 wise.W1_err sloan.sdss.g sloan.sdss.g_err sloan.sdss.r"
+            " sloan.sdss.r_err",
             "6802 0.05 nan nan 0.1 0.001 0.25 0.002",
             "100 0.123456789012345 0.7 0.007 nan nan 333.3333333333333 100.0",
             "4000001 0.3 0.8 0.008 nan nan -0.004 0.005",
@@ -605,7 +810,7 @@ class TestCigaleInput:
         assert [path.name for path in tmp_path.iterdir()] == [name]
 
     @pytest.mark.parametrize("suffix", ["txt", "fits"])
-    @given(X=catalogues())
+    @given(X=catalogues(lowest=-9.98))
     @settings(max_examples=20, deadline=None)
     def test_round_trip_of_anything(self, tmp_path_factory, suffix, X):
         path = tmp_path_factory.mktemp("cigale") / f"in.{suffix}"
@@ -620,13 +825,13 @@ class TestCigaleInput:
         is_fits = name.endswith("fits")
         options = {"format": "fits"} if is_fits else {"format": "ascii", "delimiter": r"\s"}
         table = Table.read(path, **options)
-        assert table.colnames[:4] == ["id", "redshift", "WISE1", "WISE1_err"]
+        assert table.colnames[:4] == ["id", "redshift", "wise.W1", "wise.W1_err"]
         assert [str(value) for value in table["id"]] == ["6802", "100", "4000001"]
-        r = np.ma.filled(table["sdss.rp"], np.nan)
+        r = np.ma.filled(table["sloan.sdss.r"], np.nan)
         np.testing.assert_allclose(r, [0.25, 1000 / 3, -0.004], rtol=1e-15)
-        assert np.isnan(np.ma.filled(table["WISE1"].astype(float), np.nan)[0])
+        assert np.isnan(np.ma.filled(table["wise.W1"].astype(float), np.nan)[0])
         if is_fits:
-            assert str(table["sdss.rp"].unit) == "mJy"
+            assert str(table["sloan.sdss.r"].unit) == "mJy"
             assert table["redshift"].unit is None
 
     def test_gama(self, tmp_path):
@@ -637,6 +842,138 @@ class TestCigaleInput:
         check_frame(back, expected, rtol=1e-15)
         assert set(triage.CIGALE_FILTERS) == set(GAMA.names)
         assert len(set(triage.CIGALE_FILTERS.values())) == 21
+
+    def test_names_of_either_age(self, galaxies, tmp_path):
+        assert set(triage.CIGALE_FILTERS_2020) == set(GAMA.names)
+        assert triage.CIGALE_FILTERS["X"] == "paranal.vircam.Z"
+        old, path = triage.CIGALE_FILTERS_2020, tmp_path / "in.txt"
+        triage.write_cigale(galaxies, path, bands=BANDS, filter_names=old)
+        text = path.read_text()
+        assert text.startswith(
+            "# id redshift WISE1 WISE1_err sdss.gp sdss.gp_err sdss.rp sdss.rp_e"
+        )
+        check_frame(triage.read_cigale_input(path, bands=BANDS), READ_BACK, rtol=1e-15)
+        # Versions 2022 have names of both.
+        path.write_text(text.replace("WISE1", "wise.W1"))
+        check_frame(triage.read_cigale_input(path, bands=BANDS), READ_BACK, rtol=1e-15)
+
+    def test_a_band_twice(self, galaxies, tmp_path):
+        path = triage.write_cigale(galaxies, tmp_path / "in.txt", bands=BANDS)
+        text = path.read_text()
+        path.write_text(text.replace("sloan.sdss.g", "WISE1"))
+        with pytest.raises(
+            ValueError, match=r"band 'W1' more than once: WISE1, wise\.W1.*filter_n"
+        ):
+            triage.read_cigale_input(path, bands=BANDS)
+        one = triage.read_cigale_input(path, bands=GAMA.only("W1"), filter_names={"W1": "WISE1"})
+        np.testing.assert_allclose(one["W1_flux"], READ_BACK["F_g"])
+        path.write_text(text.replace("sloan.sdss.g", "sloan.sdss.r"))
+        with pytest.raises(
+            ValueError, match=r"more than one column named sloan\.sdss\.r, sloan\.s"
+        ):
+            triage.read_cigale_input(path, bands=BANDS)
+
+    HEADER = "id redshift distance wise.W1 wise.W1_err sloan.sdss.r sloan.sdss.r_err dust.mass"
+    ROWS = ("007 0.05 nan 0.7 0.07 nan nan 1e7", "G8 0.1 44.2 -0.1 0.05 2.5e-1 -2.0E-3 nan")
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "{h}\n{0}\n{1}\n",
+            "# {h}\n{0}\n{1}\n",
+            "#{h}\r\n{0}\r\n{1}",
+            "# From GAMA, with the id of LambdarCat\n#\n# {h}\n{0}\n# mJy\n\n{1}\n",
+            "# From GAMA, with the id of LambdarCat\n{h}\n{0}\n# mJy\n   {1}  \n",
+            "{h}\n{0}\n{1}\n# {h}\n",
+        ],
+    )
+    @pytest.mark.parametrize("delimiter", [" ", "\t", "   ", ",", ", "])
+    @pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "utf-8-sig"])
+    def test_text_that_cigale_reads(self, tmp_path, text, delimiter, encoding):
+        header, *rows = (
+            delimiter.join(line.split()).replace("nan", "nan" if "," not in delimiter else "")
+            for line in (self.HEADER, *self.ROWS)
+        )
+        text = text.format(*rows, h=header).replace("GAMA", "GAMA (Ångström)")
+        (tmp_path / "in.txt").write_bytes(text.encode(encoding))
+        bands = GAMA.only("r", "W1")
+        found = triage.read_cigale_input(tmp_path / "in.txt", bands=bands)
+        assert found.index.tolist() == ["007", "G8"]
+        expected = [[np.nan, 7e-4, np.nan, 7e-5, 0.05], [2.5e-4, -1e-4, -2e-6, 5e-5, 0.1]]
+        np.testing.assert_allclose(found, expected, rtol=1e-14)
+
+    @pytest.mark.parametrize(
+        ("name", "format"),
+        [
+            *(("in.vot", "votable"), ("in.xml", "votable"), ("in.fits", "fits"), ("in", "fits")),
+            *(("in.txt", "ascii"), ("in.txt", "ascii.commented_header"), ("in.csv", "ascii.csv")),
+            *(("in.ecsv", "ascii.ecsv"), ("in.txt", "ascii.tab"), ("in.txt", "ascii.fixed_width")),
+        ],
+    )
+    def test_tables_that_astropy_writes(self, tmp_path, name, format):
+        names = self.HEADER.split()
+        rows = [[row[0], *map(float, row[1:])] for row in map(str.split, self.ROWS)]
+        table = Table(rows=rows, names=names)
+        table["id"] = ["0 7" if format not in ("ascii.commented_header",) else "007", "G8"]
+        options = {"delimiter": None} if format == "ascii.fixed_width" else {}
+        if options:
+            table["id"] = ["007", "G8"]
+        table.write(tmp_path / name, format=format, **options)
+        found = triage.read_cigale_input(tmp_path / name, bands=GAMA.only("W1"))
+        assert found.index.tolist() == [str(value) for value in table["id"]]
+        np.testing.assert_allclose(found["W1_flux"], [7e-4, -1e-4], rtol=1e-14)
+
+    def test_units_of_columns(self, tmp_path):
+        table = Table({"id": [1], "redshift": [0.1], "wise.W1": [0.7], "wise.W1_err": [0.1]})
+        path, bands = tmp_path / "in.fits", GAMA.only("W1")
+        for unit, message in (
+            ("Jy", "fluxes in another unit than mJy"),
+            ("mag", "'mag', expected"),
+        ):
+            table["wise.W1"].unit = unit
+            table.write(path, overwrite=True)
+            with pytest.raises(ValueError, match=message):
+                triage.read_cigale_input(path, bands=bands)
+        table["wise.W1"].unit = "mJy"
+        table.write(path, overwrite=True)
+        assert triage.read_cigale_input(path, bands=bands)["W1_flux"].tolist() == [7e-4]
+
+    def test_what_cigale_takes_as_not_measured(self, tmp_path):
+        cells = ["-9999 1", "1 -9999", "-9990 -9990", "1 0", "nan 1", "1 nan", "inf 1", "1 inf"]
+        measured = ["-9989 1", "-99 1", "1 -9989", "0 1"]
+        lines = [f"g{i} 0.1 {cell}" for i, cell in enumerate([*cells, *measured])]
+        path = tmp_path / "in.txt"
+        path.write_text("\n".join(["id redshift wise.W1 wise.W1_err", *lines, "x -9999 1 1"]))
+        found = triage.read_cigale_input(path, bands=GAMA.only("W1"))
+        n = len(cells)
+        assert found[["W1_flux", "W1_fluxerr"]][:n].isna().all(axis=None)
+        expected = np.array([cell.split() for cell in measured], dtype=float) / 1000
+        np.testing.assert_allclose(found.iloc[n:-1, :2], expected, rtol=1e-14)
+        assert np.isnan(found.loc["x", "Z"])
+
+    def test_measurements_that_cigale_would_lose(self, galaxies, tmp_path):
+        galaxies.loc[[6802, 100], "F_r"] = -9.99
+        with pytest.raises(ValueError, match=r"-9990 mJy or less.*2 galaxies .*'6802', '100'"):
+            triage.write_cigale(galaxies, tmp_path / "in.txt", bands=BANDS)
+        galaxies.loc[[6802, 100], ["F_r", "E_r"]] = [1.0, -20.0]
+        with pytest.raises(ValueError, match="2 galaxies have such ones"):
+            triage.write_cigale(galaxies, tmp_path / "in.txt", bands=BANDS, upper_limits=True)
+        assert not list(tmp_path.iterdir())
+
+    def test_ids_that_cigale_would_change(self, galaxies, tmp_path):
+        ids = ["007", "8", "9"]
+        with pytest.raises(ValueError, match=r"'007' would become '7'.*Write a \.fits"):
+            triage.write_cigale(galaxies, tmp_path / "in.txt", bands=BANDS, ids=ids)
+        for name, names in (("in.fits", ids), ("in.txt", ["007", "8", "G9"])):
+            triage.write_cigale(galaxies, tmp_path / name, bands=BANDS, ids=names)
+            found = triage.read_cigale_input(tmp_path / name, bands=BANDS)
+            assert found.index.tolist() == names
+
+    def test_galaxies_twice(self, galaxies, tmp_path):
+        path = triage.write_cigale(galaxies, tmp_path / "in.txt", bands=BANDS)
+        path.write_text(path.read_text().replace("\n100 ", "\n6802 "))
+        with pytest.raises(ValueError, match=r"ids in the file must be unique; 1 repeat.*'6802'"):
+            triage.read_cigale_input(path, bands=BANDS)
 
     def test_upper_limits(self, galaxies, tmp_path):
         galaxies.loc[100, ["F_W1", "E_W1"]] = [9e-4, -3e-4]
@@ -652,13 +989,13 @@ class TestCigaleInput:
     def test_filter_names(self, galaxies, tmp_path):
         bands = BandSet(["r", "F606W"], [0.6176, 0.59])
         X, path = np.full((2, 5), 0.1), tmp_path / "in.txt"
-        with pytest.raises(ValueError, match=r"No filter is known for F606W.*'sdss.rp'.*list"):
+        with pytest.raises(ValueError, match=r"No filter is known for F606W.*'sloan.sdss.r'.*list"):
             triage.write_cigale(X, path, bands=bands)
-        with pytest.raises(ValueError, match=r"these repeat: \['sdss.rp'\]"):
-            triage.write_cigale(X, path, bands=bands, filter_names={"F606W": "sdss.rp"})
-        names = {"F606W": "hst.F606W", "r": "sloan.sdss.r"}
+        with pytest.raises(ValueError, match=r"these repeat: \['sloan.sdss.r'\]"):
+            triage.write_cigale(X, path, bands=bands, filter_names={"F606W": "sloan.sdss.r"})
+        names = {"F606W": "hst.F606W", "r": "decam.r"}
         triage.write_cigale(X, path, bands=bands, filter_names=names)
-        assert path.read_text().startswith("# id redshift sloan.sdss.r sloan.sdss.r_err hst.F606W")
+        assert path.read_text().startswith("# id redshift decam.r decam.r_err hst.F606W")
         found = triage.read_cigale_input(path, bands=bands, filter_names=names)
         np.testing.assert_allclose(found, 0.1, rtol=1e-15)
 
@@ -677,10 +1014,12 @@ class TestCigaleInput:
             triage.write_cigale(galaxies, path, bands=BANDS)
         with pytest.raises(FileNotFoundError, match=r"no\.txt"):
             triage.read_cigale_input(tmp_path / "no.txt", bands=BANDS)
-        with pytest.raises(ValueError, match=r"lacks .*'sdss.ip'"):
+        with pytest.raises(ValueError, match=r"lacks .*'sloan.sdss.i'"):
             triage.read_cigale_input(path, bands=GAMA.only("i"))
         path.write_text(text.replace("0.25", "0.2x"))
-        with pytest.raises(ValueError, match=r"column 'sdss.rp' must hold numbers; got '0\.2x'"):
+        with pytest.raises(
+            ValueError, match=r"column 'sloan.sdss.r' must hold numbers; got '0\.2x'"
+        ):
             triage.read_cigale_input(path, bands=BANDS)
         path.write_text(text.replace("# id", "# name"))
         with pytest.raises(ValueError, match="lacks 1 of the 1 columns needed: 'id'"):
@@ -787,7 +1126,7 @@ class TestCigaleResults:
         with pytest.raises(ValueError, match=r"must be unique; 1 repeat.*'1'"):
             triage.read_cigale(tmp_path)
         (tmp_path / "cut.txt").write_text("id bayes.stellar.m_star\n1 5.0\n2\n")
-        with pytest.raises(ValueError, match="line 3: expected 2 columns"):
+        with pytest.raises(ValueError, match="line 3: expected 2 columns, as in its header, got 1"):
             triage.read_cigale(tmp_path / "cut.txt")
 
 
@@ -945,6 +1284,112 @@ class TestMerge:
         merged, record = triage.merge(X, y, results, **OPTIONS, ids=ids)
         assert merged["sfr"].iloc[1:3].tolist() == [0.5, -0.5]
         assert record["id"].tolist() == ids
+
+
+class TestLabelsInAnotherOrder:
+    """Rows are paired by position, so that labels must not say otherwise."""
+
+    @pytest.fixture(name="X")
+    def catalogue(self) -> pd.DataFrame:
+        return pd.DataFrame({"Z": [0.1, 0.2, 0.3]}, index=[11, 12, 13])
+
+    @pytest.fixture
+    def y(self) -> pd.DataFrame:
+        return pd.DataFrame({"sfr": [0.5, np.nan, np.nan]}, index=[11, 12, 13])
+
+    @pytest.fixture
+    def results(self) -> pd.DataFrame:
+        return pd.DataFrame({"sfr": [-1.0, 1.0]}, index=["13", "12"])
+
+    def test_of_x_and_y(self, X, y, results):
+        with pytest.raises(ValueError, match=r"X and y hold .* row 0 is '11' in X, but '13' in y"):
+            triage.merge(X, y[::-1], results, **OPTIONS)
+        X, y = X.reset_index(drop=True), y.reset_index(drop=True)
+        with pytest.raises(ValueError, match="row 0 is '0' in X, but '2' in y"):
+            triage.merge(X, y[::-1], results, ids=[11, 12, 13], **OPTIONS)
+
+    def test_of_text_and_numbers(self, X, y, results):
+        y = y.set_axis(["13", "12", "11"], axis=0)
+        with pytest.raises(ValueError, match="X and y hold"):
+            triage.merge(X, y, results, **OPTIONS)
+        y = y.set_axis([13.0, 12.0, 11.0], axis=0)
+        with pytest.raises(ValueError, match="X and y hold"):
+            triage.merge(X, y, results, **OPTIONS)
+
+    def test_of_ids(self, X, y, results, tmp_path):
+        with pytest.raises(ValueError, match=r"X and ids hold .* row 0 is '11' in X, but '13'"):
+            triage.merge(X, y, results, ids=[13, 12, 11], **OPTIONS)
+        with pytest.raises(ValueError, match=r"ids and y hold .* row 0 is '13' in ids, but '11'"):
+            triage.merge(X.to_numpy(), y, results, ids=["13", "12", "11"], **OPTIONS)
+        ids = pd.Series(["a", "b", "c"], index=[13, 12, 11])
+        with pytest.raises(ValueError, match="X and the index of ids hold"):
+            triage.merge(X, y, results, ids=ids, **OPTIONS)
+        X = X.assign(r_flux=1.0, r_fluxerr=0.1)
+        with pytest.raises(ValueError, match="X and ids hold"):
+            triage.write_magphys(X, tmp_path, bands=GAMA.only("r"), ids=[13, 12, 11])
+
+    def test_results_are_matched_by_id(self, X, y, results):
+        merged, _ = triage.merge(X, y, results, **OPTIONS)
+        assert merged["sfr"].tolist() == [0.5, 1.0, -1.0]
+        again, _ = triage.merge(X, y, results[::-1], **OPTIONS)
+        pd.testing.assert_frame_equal(again, merged)
+        with pytest.raises(ValueError, match=r"column 'id': make it the index"):
+            triage.merge(X, y, results.rename_axis("id").reset_index(), **OPTIONS)
+
+    def test_numbers_of_rows_say_nothing(self, X, y, results):
+        """A default index counts rows; ids that are numbers may be the same in another order."""
+        X, y = X.reset_index(drop=True), y.reset_index(drop=True)
+        merged, _ = triage.merge(X, y, results.set_axis([0, 1]), ids=[2, 1, 0], **OPTIONS)
+        assert merged["sfr"].tolist() == [0.5, 1.0, -1.0]
+        other = y.set_axis(["x", "y", "z"], axis=0)
+        merged, _ = triage.merge(X, other, results, ids=[11, 12, 13], **OPTIONS)
+        assert merged["sfr"].tolist() == [0.5, 1.0, -1.0]
+
+    def test_a_target_under_two_names(self, X, y, results):
+        y["sfr_0_1Gyr_percentile50"] = np.nan
+        column = GAMA_TARGET_COLUMNS["sfr"]
+        y = y.rename(columns={"sfr_0_1Gyr_percentile50": column})
+        with pytest.raises(ValueError, match=rf"y has sfr twice.*{column}"):
+            triage.merge(X, y, results, **OPTIONS)
+
+    @pytest.mark.parametrize("requested", [[True, False, True], [1.0, 2.0], ["1"]])
+    def test_requested_are_positions(self, X, y, results, requested):
+        with pytest.raises(ValueError, match="requested must be positions from 0 to 2"):
+            triage.merge(X, y, results, requested=requested, **OPTIONS)
+
+
+class TestIdentifiers:
+    LONG = 1237650000000000123
+
+    def find(self, ids) -> list[str]:
+        return identifiers(np.zeros((len(ids), 1)), ids)
+
+    def test_long_numbers_keep_their_digits(self):
+        assert self.find([self.LONG, self.LONG + 1]) == [str(self.LONG), str(self.LONG + 1)]
+        assert self.find(np.array([self.LONG])) == [str(self.LONG)]
+        assert self.find(np.array([2**64 - 1], dtype=np.uint64)) == [str(2**64 - 1)]
+        assert self.find([float(2**53 - 1), np.float32(2**24 - 1)]) == [
+            str(2**53 - 1),
+            str(2**24 - 1),
+        ]
+
+    @pytest.mark.parametrize("value", [float(LONG), np.float64(LONG), np.float32(2**24), -1e17])
+    def test_floats_that_have_lost_digits(self, value):
+        with pytest.raises(ValueError, match=r"is a float.*digits.*integers or as text"):
+            self.find([value])
+
+    @pytest.mark.parametrize(
+        "value", [None, np.nan, pd.NA, pd.NaT, np.ma.masked, "", "  ", b"", np.inf]
+    )
+    def test_missing(self, value):
+        with pytest.raises(ValueError, match="An id is missing"):
+            self.find(["a", value])
+
+    def test_one_galaxy_in_many_forms(self):
+        forms = [6802, 6802.0, np.float32(6802), b"6802 ", " 6802", np.int8(1)]
+        assert as_text(forms) == ["6802"] * 5 + ["1"]
+        with pytest.raises(ValueError, match="must be unique; 1 repeat"):
+            self.find(forms)
 
 
 def test_the_loop_end_to_end(tmp_path):

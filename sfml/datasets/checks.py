@@ -6,13 +6,14 @@ from numbers import Integral
 
 from sfml.bands import BandSet
 
-__all__ = ["check_bands", "check_count", "janskys_in"]
+__all__ = ["check_bands", "check_count"]
 
 FEWEST_TEMPLATES = 1000
 _SHORTEST, _LONGEST = 0.1, 1000.0  # micron: the band sets that the model's spectra can serve
 
 
 def check_count(name: str, value: object, smallest: int) -> None:
+    """Raise an error unless `value` is an integer, and large enough."""
     if isinstance(value, bool) or not isinstance(value, Integral):
         raise TypeError(f"{name} must be an integer; got {value!r}.")
     if value < smallest:
@@ -20,6 +21,7 @@ def check_count(name: str, value: object, smallest: int) -> None:
 
 
 def check_bands(bands: object) -> None:
+    """Raise an error unless `bands` is a band set that the mock's spectra cover."""
     if not isinstance(bands, BandSet):
         raise TypeError(
             f"bands must be a sfml.BandSet, such as sfml.GAMA or GAMA.without('X', 'Y'); "
@@ -35,17 +37,3 @@ def check_bands(bands: object) -> None:
             f"The mock's spectra serve bands from {_SHORTEST:g} to {_LONGEST:g} micron; "
             f"leave out {', '.join(outside)}."
         )
-
-
-def janskys_in(unit: str) -> float:
-    """How many of `unit` make one jansky."""
-    if unit == "Jy":
-        return 1.0
-    import astropy.units
-
-    try:
-        return float(astropy.units.Jy.to(unit))
-    except (ValueError, TypeError) as error:
-        raise ValueError(
-            f"The unit of bands must be one of flux density, such as 'Jy' or 'mJy'; got {unit!r}."
-        ) from error

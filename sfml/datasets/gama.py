@@ -68,7 +68,8 @@ def load_gama(
     ----------
     lambdar : path or table
         GAMA's LambdarCat (LambdarCatv01): CATAID, ``{band}_flux`` and ``{band}_fluxerr``. A file
-        (.fits, .fits.gz, .csv, .csv.gz, .parquet) or a table (pandas, polars, pyarrow, astropy).
+        (FITS, CSV with any usual separator, ECSV, Parquet; also gzipped), a folder of Parquet
+        files, or a table (pandas, polars, pyarrow, astropy, dict of columns).
     magphys : path or table
         GAMA's MagPhys (MagPhysv06): CATAID, redshift ``Z``, and ``mass_stellar_percentile50``,
         ``SFR_0_1Gyr_percentile50`` and ``L_dust_percentile50``, which are in dex already.
@@ -153,11 +154,12 @@ def load_gama(
 
     left = _read(lambdar, [_ID, *photometry, bands.redshift] if return_X_y else None)
     right = _read(magphys, [_ID, bands.redshift, *labels] if return_X_y else None)
-    left_ids, right_ids = _ids(_LAMBDAR, left), _ids(_MAGPHYS, right)
+    left_name, right_name = _named(_LAMBDAR, lambdar), _named(_MAGPHYS, magphys)
+    left_ids, right_ids = _ids(left_name, left), _ids(right_name, right)
     rows, partners, record = _match(left_ids, right_ids)
 
-    fluxes = _numbers(_LAMBDAR, left, photometry, bands)
-    properties = _numbers(_MAGPHYS, right, [*labels, bands.redshift])
+    fluxes = _numbers(left_name, left, photometry, bands)
+    properties = _numbers(right_name, right, [*labels, bands.redshift])
     _check_redshifts(left, bands.redshift, left_ids, rows, properties[partners, -1])
     _check_dex(properties[:, :-1], labels)
 
@@ -209,7 +211,7 @@ def _ids(label: str, table: Any) -> np.ndarray:
     if len(repeated):
         raise ValueError(
             f"{label}: {_ID} must be unique; {len(repeated)} repeat, for example "
-            f"{_examples(repeated)}. Keep one row a galaxy."
+            f"{_examples(repeated)}. Keep one row per galaxy."
         )
     return ids.to_numpy()
 
@@ -296,7 +298,7 @@ def _numbers(
     """`extract`, with the table named in its errors; in the unit of `bands` if given."""
     unit, codes = (bands.unit, bands.missing_codes) if bands else (None, ())
     try:
-        return extract(table, columns, unit=unit, missing_codes=codes)
+        return extract(table, columns, unit=unit, missing_codes=codes, codes="keep")
     except ValueError as error:
         raise ValueError(f"{label}: {error}") from error
 
@@ -318,6 +320,10 @@ def _names(label: str, source: Any) -> list[str]:
     if names is None:
         raise ValueError(f"{label} must be a file or a table with column names; got an array.")
     return names
+
+
+def _named(label: str, source: Any) -> str:
+    return f"{label} ({str(source)!r})" if files.is_path(source) else label
 
 
 def _read(source: Any, columns: list[str] | None) -> Any:

@@ -10,10 +10,11 @@ from sklearn.utils import check_random_state
 from threadpoolctl import threadpool_limits
 
 from sfml.bands import GAMA, BandSet
-from sfml.datasets.checks import FEWEST_TEMPLATES, check_bands, check_count, janskys_in
+from sfml.datasets.checks import FEWEST_TEMPLATES, check_bands, check_count
 from sfml.datasets.fitter import PERCENTILES, fit_percentiles
 from sfml.datasets.labels import label_table
 from sfml.datasets.survey import observe, select_galaxies
+from sfml.tables.units import flux_density_factor
 from sfml.targets import GAMA_TARGET_COLUMNS, TARGETS
 
 __all__ = ["make_mock_survey"]
@@ -120,7 +121,7 @@ def make_mock_survey(
     check_count("n_galaxies", n_galaxies, 1)
     check_count("n_templates", n_templates, FEWEST_TEMPLATES)
     check_bands(bands)
-    in_unit = janskys_in(bands.unit)
+    in_unit = flux_density_factor("Jy", bands.unit)
     seed = check_random_state(random_state).randint(2**31 - 1)
     sky, noise = np.random.default_rng(seed).spawn(2)
     # BLAS may add in another order with another number of threads; with one, rows repeat.

@@ -10,9 +10,10 @@ from threadpoolctl import threadpool_limits
 
 from sfml import tables
 from sfml.bands import GAMA, BandSet
-from sfml.datasets.checks import FEWEST_TEMPLATES, check_bands, check_count, janskys_in
+from sfml.datasets.checks import FEWEST_TEMPLATES, check_bands, check_count
 from sfml.datasets.fitter import PERCENTILES, fit_percentiles
 from sfml.datasets.labels import label_table
+from sfml.tables.units import flux_density_factor
 
 __all__ = ["fit_mock_templates"]
 
@@ -70,7 +71,7 @@ def fit_mock_templates(
     """
     check_count("n_templates", n_templates, FEWEST_TEMPLATES)
     check_bands(bands)
-    in_unit = janskys_in(bands.unit)
+    in_unit = flux_density_factor("Jy", bands.unit)
     n = len(bands)
     values = tables.extract(
         X,
@@ -79,9 +80,9 @@ def fit_mock_templates(
         missing_codes=bands.missing_codes,
     )
     flux, error, redshift = values[:, :n], values[:, n:-1], values[:, -1]
-    missing = bands.is_missing(flux) | bands.is_missing(error) | ~(error > 0)
+    missing = np.isnan(flux) | ~(error > 0)
     flux, error = (np.where(missing, np.nan, table / in_unit) for table in (flux, error))
-    rows = np.flatnonzero(~bands.is_missing(redshift) & (redshift > 0) & (redshift <= _FARTHEST))
+    rows = np.flatnonzero((redshift > 0) & (redshift <= _FARTHEST))
     fitted = np.full((3, len(values), len(PERCENTILES)), np.nan)
     # As in make_mock_survey: with another number of threads, BLAS may add in another order.
     with threadpool_limits(limits=1, user_api="blas"):

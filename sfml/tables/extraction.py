@@ -98,8 +98,8 @@ def check_same_rows(X: Any, y: Any, what: str = "X and y") -> None:
         )
         raise ValueError(
             f"{what} have the same index labels in another order (row {row}, counted from 0, is "
-            f"{left[row]!r} in one and {right[row]!r} in the other), but rows are paired by "
-            f"position: {mend}; or, if the positions are right, drop the index of one with "
+            f"{left[row]} in one and {right[row]} in the other), but rows are paired by position: "
+            f"{mend}; or, if the positions are right, drop the index of one with "
             "reset_index(drop=True)."
         )
 
@@ -206,9 +206,10 @@ def extract(
     whole = len(where) == len(columns)
     if not whole:
         out[:] = np.nan
+    missing_codes = tuple(missing_codes)
     # A block of a wide frame costs a copy, which is quicker than its columns if it is small.
     is_small = out.size * 8 <= _BLOCK_BYTES or table.names is None
-    block = table.block(positions) if is_small and positions else None
+    block = table.block(positions) if is_small and _survive_casts(missing_codes) else None
     if block is not None:
         parts: list[_Part] = [(slice(None) if whole else where, Column(block), 1.0)]
     else:
@@ -216,7 +217,7 @@ def extract(
         read = [table.column(position) for position in positions]
         _check_numeric(names, read)
         parts = list(zip(where, read, _factors(names, read, wanted), strict=True))
-    _fill(out, parts, tuple(missing_codes), keep=codes == "keep")
+    _fill(out, parts, missing_codes, keep=codes == "keep")
     return out
 
 
@@ -257,6 +258,11 @@ def _as_stored(missing_codes: tuple[float, ...], dtype: np.dtype) -> tuple[Any, 
         exact = {float(code) for code in missing_codes}
         cast = {float(np.float32(code)) for code in exact}
     return tuple(exact | {value for value in cast if value and np.isfinite(value)})
+
+
+def _survive_casts(missing_codes: tuple[float, ...]) -> bool:
+    """Whether all codes can be told once float32 is cast to float64: 1e99 is infinity there."""
+    return all(abs(code) < float(np.finfo(np.float32).max) for code in missing_codes)
 
 
 def absent(X: Any, columns: Iterable[str]) -> list[str]:
@@ -363,6 +369,8 @@ def _check_numeric(columns: list[str], read: list[Column]) -> None:
 
 def _not_numeric(values: np.ndarray) -> str | None:
     """Say what a column holds, if not real numbers, and the first cell that is none."""
+    if values.ndim == 0:
+        return f"holds one value for all rows, {values.item()!r}"
     if values.ndim != 1:
         return f"holds an array of shape {values.shape[1:]} in each row"
     kind = values.dtype.kind
@@ -387,11 +395,13 @@ def _not_numeric(values: np.ndarray) -> str | None:
 
 
 def _is_number(cell: Any) -> bool:
+    if isinstance(cell, bool | np.bool_ | np.datetime64 | np.complexfloating):
+        return False
     try:
         float(cell)
     except (TypeError, ValueError):
         return False
-    return not isinstance(cell, bool | np.bool_ | np.datetime64)
+    return True
 
 
 def _factors(columns: list[str], read: list[Column], units: list[str | None]) -> list[float]:
@@ -424,9 +434,8 @@ def _fill(
     if keep:
         becomes = [((code,), np.float64(code)) for code in missing_codes]
     # Where nothing is converted or rounded, codes are found just as well in the whole block.
-    exact = out.dtype == np.float64 and all(
-        factor == 1.0 and column.data.dtype != np.float16 for _, column, factor in parts
-    )
+    exact = out.dtype == np.float64 and _survive_casts(missing_codes)
+    exact &= all(factor == 1.0 and column.data.dtype != np.float16 for _, column, factor in parts)
     step = max(1, _BLOCK_BYTES // max(1, out.itemsize * out.shape[1]))
     for start in range(0, len(out), step):
         rows = slice(start, start + step)

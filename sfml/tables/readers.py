@@ -74,10 +74,13 @@ def wrap(X: Any) -> Table:
     if _is_loaded(X, "pyarrow", "RecordBatch"):
         X = sys.modules["pyarrow"].Table.from_batches([X])
     if _is_loaded(X, "pyarrow", "Table"):
-        return Table(X.column_names, *X.shape, lambda i: Column(X.column(i).to_numpy()))
+        names = X.column_names
+        return Table(names, len(X), len(names), lambda i: Column(X.column(i).to_numpy()))
     if isinstance(X, list | tuple):
         X = _array_of_list(X)
-    if getattr(getattr(X, "dtype", None), "names", None) and len(getattr(X, "shape", ())) == 1:
+    # h5py's datasets have `fields`; PyTables' tables, with the same dtype, do not read by name.
+    fields = isinstance(X, np.ndarray) or (hasattr(X, "fields") and hasattr(X, "dtype"))
+    if fields and X.dtype.names and len(X.shape) == 1:
         read = _fits_column if _is_loaded(X, "astropy.io.fits", "FITS_rec") else _field
         names = list(X.dtype.names)
         return Table(names, len(X), len(names), lambda i: read(X, i))
@@ -169,7 +172,8 @@ def _wrap_mapping(X: Mapping[Any, Any]) -> Table:
     if not columns:
         inner = [name for name, values in X.items() if _is_table(values)]
         raise TypeError(
-            f"X is a {_kind(X)} that holds no columns, only {', '.join(map(repr, lengths))}. Pass "
+            f"X is of type {_kind(X)}, but none of its entries is a column: "
+            f"{', '.join(map(repr, lengths)) or 'it is empty'}. Pass "
             + (f"X[{inner[0]!r}]." if inner else "pandas.DataFrame([X]) if X is one galaxy.")
         )
     first, n_rows = next(iter(columns.items()))
@@ -189,17 +193,17 @@ def _wrap_mapping(X: Mapping[Any, Any]) -> Table:
 
 
 def _length(values: Any) -> int | None:
-    """Count the rows of a column; None for a table or a single value."""
+    """Count the rows of a column; None for a table, a matrix or a single value."""
     if isinstance(values, str | bytes) or _is_table(values):
         return None
     shape = getattr(values, "shape", None)
     if shape is None:
         return len(values) if hasattr(values, "__len__") else None
-    return shape[0] if len(shape) else None
+    return shape[0] if len(shape) == 1 else None
 
 
 def _kind(X: Any) -> str:
-    return f"{type(X).__module__}.{type(X).__qualname__}"
+    return f"{type(X).__module__}.{type(X).__qualname__}".removeprefix("builtins.")
 
 
 def _field(X: Any, position: int) -> Column:
@@ -240,7 +244,8 @@ def _wrap_array(X: np.ndarray) -> Table:
     plain = X.dtype.kind == "f" and not hasattr(X, "mask") and not hasattr(X, "unit")
     return Table(
         None,
-        *X.shape,
+        len(X),
+        X.shape[1],
         lambda i: _from_numpy(X[:, i]),
         lambda positions: np.asarray(X) if plain else None,
     )
@@ -251,12 +256,14 @@ def _array_of_list(X: Any) -> np.ndarray:
     if type(X).__name__ == "HDUList":
         tables = [i for i, hdu in enumerate(X) if hasattr(hdu, "columns")]
         what = f"hdus[{tables[0]}].data" if tables else "a file that has a table"
-        raise TypeError(f"X is a {_kind(X)}, a whole FITS file: pass one table of it, {what}.")
+        raise TypeError(
+            f"X is of type {_kind(X)}, a whole FITS file. Pass one table of it: {what}."
+        )
     first = next(iter(X), None)
     if isinstance(first, Mapping | pd.Series) or hasattr(first, "_fields") or hasattr(X, "_fields"):
         advice = "X._asdict()" if hasattr(X, "_fields") else "pandas.DataFrame(X)"
         raise TypeError(
-            f"X is a {_kind(X)} that names its values, which would be lost: pass {advice}."
+            f"X is of type {_kind(X)}, and the names of its values would be lost. Pass {advice}."
         )
     return np.asarray(X)
 
@@ -265,11 +272,12 @@ def _as_array(X: Any) -> np.ndarray:
     row = isinstance(X, np.void) or _is_loaded(X, "astropy.table", "Row")
     if _has_names(X) and not row and not isinstance(X, np.ndarray):
         calls = [f"X.{name}{call}" for name, call in _READABLE.items() if hasattr(X, name)]
-        partitions = hasattr(X, "map_partitions")
+        advice = calls[0] if calls else "a pandas.DataFrame of it"
+        if hasattr(X, "map_partitions"):
+            advice += ", or one partition at a time, with X.map_partitions"
         raise TypeError(
-            f"X is a {_kind(X)}, whose column names cannot be read here, and columns that have "
-            f"names are never taken by position. Pass {(*calls, 'a pandas.DataFrame of it')[0]}"
-            + (", or one partition at a time, with X.map_partitions." if partitions else ".")
+            f"X is of type {_kind(X)}, whose columns have names that cannot be read here, and "
+            f"they are never taken by position instead. Pass {advice}."
         )
     array = X if isinstance(X, np.ndarray) else np.asarray(X)
     # Rows of tables (numpy, astropy, FITS) and one-dimensional data of any library.

@@ -108,20 +108,16 @@ def _label(value: Any) -> str:
 
 
 def _text(value: Any) -> str:
-    if isinstance(value, float | np.floating):
-        return _float_text(value)
     text = value.decode(errors="replace") if isinstance(value, bytes) else str(value)
-    if value is None or value is pd.NA or value is np.ma.masked or not text.strip():
+    is_missing = value is np.ma.masked or (pd.api.types.is_scalar(value) and pd.isna(value))
+    if is_missing or not text.strip() or text.strip("+-") == "inf":
         raise ValueError(f"An id is missing: got {value!r}. Give every row an identifier.")
-    return text.strip()
-
-
-def _float_text(value: float | np.floating) -> str:
-    if not np.isfinite(value):
-        raise ValueError(f"An id is missing: got {value!r}. Give every row an identifier.")
-    if abs(value) >= 2.0 ** (np.finfo(type(value)).nmant + 1):
+    if not isinstance(value, float | np.floating):
+        return text.strip()
+    precision = np.finfo(type(value))
+    if abs(value) >= 2.0 ** (precision.nmant + 1):
         raise ValueError(
-            f"The id {value!r} is a float, which holds {np.finfo(type(value)).precision} digits: "
-            "the last ones are lost. Read the column of ids as integers or as text."
+            f"The id {value!r} is a float, which holds {precision.precision} digits: the last ones "
+            "are lost. Read the column of ids as integers or as text."
         )
     return str(int(value)) if value == int(value) else repr(float(value))

@@ -240,11 +240,12 @@ def open_table(path: Path) -> CigaleTable:
         start = file.read(1024)
     ids: Any
     table: Any
-    if start.startswith(b"SIMPLE") or b"<VOTABLE" in start.upper():
+    is_fits = start.startswith(b"SIMPLE")
+    if is_fits or b"<VOTABLE" in start.upper():
         from astropy.table import Table
 
-        kind = "fits" if start.startswith(b"SIMPLE") else "votable"
-        table = Table.read(path, format=kind, unit_parse_strict="silent")
+        options = {"format": "fits", "unit_parse_strict": "silent"} if is_fits else {}
+        table = Table.read(path, **{"format": "votable", **options})
         names, ids = list(table.colnames), table["id"] if "id" in table.colnames else []
     else:
         names, rows, _ = read_named_rows(path)
