@@ -64,7 +64,7 @@ def run_once(
     pipe = make_pipeline(seed, quick).fit(X.iloc[known], labels.iloc[known])
     table = pipe.predict_table(X.iloc[pool])
     if seed == 0:
-        print("Reservations about the predictions of the pool:")
+        print("What the network says of the pool:")
         print(table["reasons"].replace("", "no reservation").value_counts().head(6).to_string())
     choices = {
         "flagged": pool[triage.choose(table, n_chosen, by="flag")],
