@@ -1,10 +1,10 @@
-"""The loop back to the SPS code: doubtful galaxies are done by it, and learnt from.
+"""Send doubtful galaxies back to the SPS code, and learn from its results.
 
-A network has learnt from 2,600 galaxies of a simulated survey that holds none of the dustiest
-tenth. It is asked about 3,400 others, dusty ones among them; an SPS code has time for 150. Which?
-The mock survey's own chi^2 fitter plays the code. Galaxies are written in CIGALE's input format
-and read back, fitted, merged into the labels with their provenance, and learnt from; the same
-number of galaxies chosen at random stands beside them. Scores are of 3,400 other galaxies.
+A network is trained on 2,600 galaxies of a simulated survey without its dustiest tenth. It predicts
+3,400 others, dusty ones among them, of which an SPS code has time to fit 150. Which ones?
+The mock survey's own chi^2 fitter stands in for the code. Galaxies are written in CIGALE's input
+format and read back, fitted, merged into the labels with their provenance, and learnt from, in
+comparison with as many galaxies chosen at random. Scores are those of 3,400 other galaxies.
 
     python examples/triage_loop.py [--repeats 3] [--quick]     # a minute or two; quick: 15 s
 """
@@ -58,7 +58,7 @@ def run_once(
     order = rng.permutation(len(X))
     test, first, pool = np.split(order, [int(0.35 * len(X)), int(0.65 * len(X))])
     known = first[~dusty[first]]
-    # What nobody has fitted has no label. The truth stays in y, for the scores alone.
+    # Galaxies that no code has fitted have no label. The truth stays in y, for the scores alone.
     labels = y.copy()
     labels.iloc[np.setdiff1d(np.arange(len(y)), known)] = np.nan
     pipe = make_pipeline(seed, quick).fit(X.iloc[known], labels.iloc[known])
@@ -94,7 +94,7 @@ def make_pipeline(seed: int, quick: bool) -> sfml.StarFormationPipeline:
 
 
 def run_sps_code(X: pd.DataFrame) -> pd.DataFrame:
-    """Hand the galaxies over as CIGALE would want them, and fit what was written."""
+    """Write the galaxies as input for CIGALE, and fit what was written."""
     with tempfile.TemporaryDirectory() as folder:
         path = triage.write_cigale(X, Path(folder) / "doubtful.txt")
         written = triage.read_cigale_input(path)

@@ -2,7 +2,7 @@
 
 `to_qp` and `from_qp` translate predicted quantiles to and from ensembles of `qp`, the library of
 the LSST Dark Energy Science Collaboration in which RAIL holds distributions. It is an optional
-dependency (``pip install "sfml[rail]"``), imported when one of them is called.
+dependency (``pip install "sfml[rail]"``), imported when one of the two is called.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 __all__ = ["from_qp", "to_qp"]
 
-# qp interpolates its CDF by parabolas. Through a handful of quantiles they may swing far beyond
-# [0, 1] and fall; and it ends each distribution by a straight line beyond the last of them.
+# qp interpolates its CDF by parabolas, which may leave [0, 1] or fall between few quantiles, and
+# extends it by a straight line beyond the last of them.
 _FINE_LEVELS = np.r_[0.0001, 0.001, 0.005, np.arange(1, 100) / 100, 0.995, 0.999, 0.9999]
 
-# In dex. Equal quantiles are set apart by this much, as qp would divide by their difference.
+# In dex. Equal quantiles are separated by this much, as qp would divide by their difference.
 _LEAST_STEP = 1e-9
 
 
@@ -38,41 +38,41 @@ def to_qp(
     fine: bool = True,
     ancil: Mapping[str, Any] | None = None,
 ) -> Ensemble:
-    """Make a `qp` ensemble, of the parameterisation `quant`, of predicted quantiles.
+    """Make a `qp` ensemble with the parameterisation `quant` from predicted quantiles.
 
     Parameters
     ----------
     y_quantiles : array-like of shape (n_galaxies, n_levels) or (n_galaxies, n_targets, n_levels)
-        Predicted quantiles, in dex, as ``predict_quantiles`` gives them.
+        Predicted quantiles, in dex, as ``predict_quantiles`` returns them.
     levels : sequence of float of length n_levels
-        Levels of the quantiles, growing, between 0 and 1, at least two.
+        Levels of the quantiles, increasing, between 0 and 1, at least two.
     target : str or int, default=None
         The target to export, by its position or, of three targets, by its name in `sfml.TARGETS`;
         needed if there are several, as a distribution of qp has one dimension.
     fine : bool, default=True
         Store quantiles at 105 levels from 0.0001 to 0.9999 besides those given, interpolated as in
-        `sfml.metrics.pit`, so that qp's CDF is that of our metrics. False: those given alone;
-        through few levels qp's parabolas can make a CDF that falls or leaves [0, 1].
+        `sfml.metrics.pit`, so that qp's CDF is that of our metrics. False stores only those given;
+        from few levels qp can make a CDF that falls or leaves [0, 1].
     ancil : dict of str to array of shape (n_galaxies,), default=None
-        What else is to be kept for each galaxy, such as its identifier.
+        Further columns to store, such as the galaxies' identifiers.
 
     Returns
     -------
     qp.Ensemble
-        One distribution a galaxy. Galaxies with NaN, which the selection rejected, are left out;
-        `ancil` holds the position of each row in `y_quantiles` as "row".
+        One distribution per galaxy. Galaxies with NaN, which the selection rejected, are left out;
+        "row" in its `ancil` is each galaxy's position in `y_quantiles`.
 
     Raises
     ------
     ImportError
         If qp is not installed.
     ValueError
-        If no target is chosen of several, an entry of `ancil` has not one value a galaxy, or no
-        galaxy is left.
+        If there are several targets and none is chosen, an entry of `ancil` does not have one
+        value per galaxy, or no galaxy is left.
 
     See Also
     --------
-    from_qp : The way back.
+    from_qp : The inverse.
 
     Examples
     --------
@@ -99,28 +99,28 @@ def to_qp(
         kept[name] = np.asarray(values)[rows]
     stored = np.union1d(at, _FINE_LEVELS) if fine else at
     locations = quantiles_at(quantiles[rows], at, ndtri(stored))
-    return qp.quant.create_ensemble(quants=stored, locs=_set_apart(locations), ancil=kept)
+    return qp.quant.create_ensemble(quants=stored, locs=_separate(locations), ancil=kept)
 
 
 def from_qp(ensemble: Ensemble, levels: Sequence[float]) -> np.ndarray:
-    """Evaluate quantiles of a `qp` ensemble, of whatever parameterisation.
+    """Evaluate quantiles of a `qp` ensemble of any parameterisation.
 
     Parameters
     ----------
     ensemble : qp.Ensemble
         Distributions, such as `to_qp` makes or RAIL estimates.
     levels : sequence of float of length n_levels
-        Levels of the quantiles wanted, growing, between 0 and 1.
+        Levels of the quantiles wanted, increasing, between 0 and 1.
 
     Returns
     -------
     ndarray of shape (n_galaxies, n_levels)
-        As the metrics take them. Exact at the levels which an ensemble of the parameterisation
-        `quant` stores, else interpolated by qp.
+        In the form that the metrics accept. Exact at the levels that an ensemble of the
+        parameterisation `quant` stores, otherwise interpolated by qp.
 
     See Also
     --------
-    to_qp : The other way.
+    to_qp : The inverse.
 
     Examples
     --------
@@ -136,7 +136,7 @@ def from_qp(ensemble: Ensemble, levels: Sequence[float]) -> np.ndarray:
     at = check_levels(levels, least=1)
     if not hasattr(ensemble, "ppf") or not hasattr(ensemble, "npdf"):
         raise TypeError(
-            f"ensemble must be a qp.Ensemble, as to_qp and qp.read give; got "
+            f"ensemble must be a qp.Ensemble, as to_qp and qp.read return; got "
             f"{type(ensemble).__name__}."
         )
     return np.asarray(ensemble.ppf(at), dtype=float).reshape(ensemble.npdf, len(at))
@@ -149,13 +149,13 @@ def _choose(quantiles: np.ndarray, target: str | int | None) -> np.ndarray:
     return quantiles[:, 0 if target is None else target_position(names, target)]
 
 
-def _set_apart(locations: np.ndarray) -> np.ndarray:
-    """Make every row grow, where quantiles are equal or rounding has swapped them."""
+def _separate(locations: np.ndarray) -> np.ndarray:
+    """Make every row increase, where quantiles are equal or rounding has swapped them."""
     steps = np.diff(locations, axis=1)
     tied = np.flatnonzero(np.any(steps < _LEAST_STEP, axis=1))
-    grown = locations.copy()
-    grown[tied, 1:] = locations[tied, :1] + np.maximum(steps[tied], _LEAST_STEP).cumsum(axis=1)
-    return grown
+    increasing = locations.copy()
+    increasing[tied, 1:] = locations[tied, :1] + np.maximum(steps[tied], _LEAST_STEP).cumsum(axis=1)
+    return increasing
 
 
 def _qp() -> Any:

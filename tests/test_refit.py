@@ -7,9 +7,11 @@ import copy
 import numpy as np
 import pytest
 from conftest import make_quick_pipeline
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LinearRegression
 
 import sfml
-from sfml import triage
+from sfml import recipes, triage
 from sfml.neural import KerasMLPRegressor
 from sfml.regressor.hold_back import draw_numbers, row_keys
 
@@ -136,3 +138,38 @@ class TestRefit:
         labels.iloc[550:] = np.nan
         new, _ = triage.refit(copy.deepcopy(pipe), X, labels)
         assert new[-1].n_given_ == pipe.refit(X[:550], y[:550])[-1].n_given_
+
+    @pytest.mark.parametrize(
+        ("estimators", "joint"),
+        [
+            *(("mlp", False), ("mlp", True), ("random_forest", False)),
+            *((network(epochs=3), False), ([("all", network(epochs=3))], True)),
+            (LinearRegression(), False),
+        ],
+        ids=lambda value: type(value).__name__ if hasattr(value, "fit") else str(value)[:13],
+    )
+    def test_every_form_of_estimators(self, estimators, joint, monkeypatch):
+        """A family's name, one regressor for every target, or pairs of a name and a regressor."""
+        monkeypatch.setitem(recipes.SURANA2020_TRAINING, "learning_rate", 0.02)
+        for name in recipes.SURANA2020_NETWORKS:
+            small = {"hidden_layer_sizes": (8,), "epochs": 3}
+            monkeypatch.setitem(recipes.SURANA2020_NETWORKS, name, small)
+        targets = ["sfr", "dust_luminosity"]
+        X, y = sfml.make_mock_survey(300, n_templates=2000, random_state=3, return_X_y=True)
+        regressor = sfml.StarFormationRegressor(
+            estimators, targets=targets, joint=joint, random_state=0
+        )
+        pipe = make_quick_pipeline("sfml", targets=targets).set_params(regress=regressor)
+        pipe.fit(X[:200], y[targets][:200])
+        parameters, before = str(pipe.get_params()), pipe.predict(X)
+        new, _ = triage.refit(pipe, X, y[targets])
+        assert str(new.get_params()) == parameters
+        assert new[-1].targets_ == pipe[-1].targets_
+        assert sum(new[-1].n_train_.values()) > sum(pipe[-1].n_train_.values())
+        np.testing.assert_array_equal(pipe.predict(X), before)
+        networks = [each for each in new[-1].estimators_ if isinstance(each, KerasMLPRegressor)]
+        assert {(each.learning_rate, each.epochs) for each in networks} <= {(0.005, 1)}
+
+    def test_what_is_not_fitted(self):
+        with pytest.raises(NotFittedError):
+            triage.refit(make_quick_pipeline("sfml"), np.zeros((3, 3)), np.zeros((3, 3)))

@@ -56,15 +56,15 @@ def test_a_rename_that_fails_undoes_the_earlier_ones(tmp_path, monkeypatch, erro
     """All are old, of which "b" was not there, wherever the renames stop."""
     for name in "ac":
         (tmp_path / name).write_text("old", encoding="utf-8")
-    publish, published = writing._File.publish, []
+    publish, published = writing._publish, []
 
-    def stopping(self, **options):
+    def stopping(temporary, path, *args, **options):
         if len(published) == failing_at:
             raise error
-        publish(self, **options)
-        published.append(self.path.name)
+        publish(temporary, path, *args, **options)
+        published.append(path.name)
 
-    monkeypatch.setattr(writing._File, "publish", stopping)
+    monkeypatch.setattr(writing, "_publish", stopping)
     with pytest.raises(type(error)):
         write_files({tmp_path / name: "new" for name in "abc"}, overwrite=True)
     assert published == ["a", "b", "c"][:failing_at]
@@ -74,10 +74,15 @@ def test_a_rename_that_fails_undoes_the_earlier_ones(tmp_path, monkeypatch, erro
 def test_a_rename_that_the_system_refuses_keeps_the_old_file(tmp_path, monkeypatch):
     (tmp_path / "a").write_text("old", encoding="utf-8")
 
-    def refuse(self, target):
-        raise PermissionError("refused")
+    replace, calls = Path.replace, []
 
-    monkeypatch.setattr(Path, "replace", refuse)
+    def refuse_once(self, target):
+        calls.append(target)
+        if len(calls) == 1:
+            raise PermissionError("refused")
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", refuse_once)
     with pytest.raises(PermissionError, match="refused"):
         write_files({tmp_path / "a": "new"}, overwrite=True)
     assert contents(tmp_path) == {"a": "old"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -19,8 +19,8 @@ def write_files(
 ) -> list[Path]:
     """Write files that belong together: all of them are new afterwards, or none is.
 
-    Everything is written to temporary files in the same folders first. These get their names only
-    when all are complete; if one cannot be renamed, or on Ctrl-C, the earlier ones are undone.
+    All are written to temporary files in the same folders first, which get their names when the
+    last one is complete. If one cannot be renamed, or on Ctrl-C, the earlier ones are undone.
 
     Parameters
     ----------
@@ -57,62 +57,56 @@ def write_files(
         raise ValueError(f"One file is named twice: {', '.join(map(str, paths))}.")
     _check_free(paths, overwrite=overwrite)
     key = uuid4().hex[:8]
-    files = [_File(path, path.with_name(f".{key}-{path.name}")) for path in paths]
+    temporaries = [path.with_name(f".{key}-{path.name}") for path in paths]
     missing = {folder for path in paths for folder in path.parents if not folder.exists()}
-    is_complete = False
-    try:
-        for file, content in zip(files, contents.values(), strict=True):
-            file.write(content)
-        for file in files:
-            file.publish(overwrite=overwrite, undoable=len(files) > 1)
-        is_complete = True
-    finally:  # Ctrl-C too
-        for file in reversed(files):
-            with suppress(OSError):
-                file.finish(undo=not is_complete)
-        for folder in () if is_complete else sorted(missing, reverse=True):
-            with suppress(OSError):  # not made, or in use by another program
-                folder.rmdir()
+    with ExitStack() as folders, ExitStack() as always, ExitStack() as rollback:  # on Ctrl-C too
+        for folder in sorted(missing):
+            folders.callback(_remove_if_empty, folder)
+        for path, temporary, content in zip(paths, temporaries, contents.values(), strict=True):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            always.callback(temporary.unlink, missing_ok=True)
+            if callable(content):
+                content(temporary)
+            else:
+                temporary.write_text(content, encoding="utf-8")
+            if not temporary.is_file():
+                raise RuntimeError(f"Nothing was written to {str(path)!r}.")
+        for path, temporary in zip(paths, temporaries, strict=True):
+            _publish(temporary, path, rollback, overwrite=overwrite)
+        rollback.pop_all()
+        folders.pop_all()
+        for temporary in temporaries:
+            _backup(temporary).unlink(missing_ok=True)
     return [Path(path) for path in contents]
 
 
-class _File:
-    """One file on its way from a temporary name to its own."""
+def _publish(temporary: Path, path: Path, rollback: ExitStack, *, overwrite: bool) -> None:
+    """Give a file its name, and note how to undo that."""
+    if overwrite and path.exists():
+        with suppress(OSError):  # the file may be another user's
+            shutil.copymode(path, temporary)
+        rollback.callback(_restore, _backup(temporary), path)
+        _link(path, _backup(temporary))
+        temporary.replace(path)
+    else:
+        # Unlike a rename, a link fails where another program has made the file meanwhile.
+        _link(temporary, path)
+        rollback.callback(path.unlink)
 
-    def __init__(self, path: Path, temporary: Path) -> None:
-        self.path, self.temporary = path, temporary
-        self.backup = temporary.with_name(f"{temporary.name}.old")
-        self.is_new = False
 
-    def write(self, content: str | Callable[[Path], object]) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        if callable(content):
-            content(self.temporary)
-        else:
-            self.temporary.write_text(content, encoding="utf-8")
-        if not self.temporary.is_file():
-            raise RuntimeError(f"Nothing was written to {str(self.path)!r}.")
+def _backup(temporary: Path) -> Path:
+    return temporary.with_name(f"{temporary.name}.old")
 
-    def publish(self, *, overwrite: bool, undoable: bool) -> None:
-        """Give the file its name; if undoable, keep the one that it replaces."""
-        if overwrite and self.path.exists():
-            with suppress(OSError):  # the file may be another user's
-                shutil.copymode(self.path, self.temporary)
-            if undoable:
-                _link(self.path, self.backup)
-            self.temporary.replace(self.path)
-        else:
-            # Unlike a rename, a link fails where another program has made the file meanwhile.
-            _link(self.temporary, self.path)
-            self.is_new = True
 
-    def finish(self, *, undo: bool) -> None:
-        if undo and self.backup.exists():
-            self.backup.replace(self.path)
-        elif undo and self.is_new:
-            self.path.unlink()
-        self.temporary.unlink(missing_ok=True)
-        self.backup.unlink(missing_ok=True)
+def _restore(backup: Path, path: Path) -> None:
+    if backup.exists():
+        backup.replace(path)
+        backup.unlink(missing_ok=True)  # the same file as before is not moved
+
+
+def _remove_if_empty(folder: Path) -> None:
+    with suppress(OSError):  # not made, or in use by another program
+        folder.rmdir()
 
 
 def _link(source: Path, target: Path) -> None:

@@ -16,29 +16,15 @@ __all__ = ["as_text", "check_names", "check_same_order", "check_unique", "exampl
 
 
 def identifiers(X: Any, ids: Iterable[Any] | None) -> list[str]:
-    """Identify each row, and check that the identifiers are unique.
+    """Identify each row of X, by the index of a DataFrame or else its position if ids is None.
 
-    Parameters
-    ----------
-    X : table or array-like of shape (n_galaxies, n_columns)
-        The galaxies.
-    ids : iterable of length n_galaxies, or None
-        Their identifiers. None: the index of a DataFrame, and positions for any other table.
-
-    Returns
-    -------
-    list of str
-
-    Raises
-    ------
-    ValueError
-        If the number of identifiers is not that of the rows, one is missing, repeats or has lost
-        digits, or they are the labels of X in another order.
+    Raises where an identifier is missing, repeats or has lost digits, where there is not one per
+    row, and where they are the labels of X in another order.
     """
     n_rows, index = tables.n_rows(X), tables.row_index(X)
     if ids is None:
         return _checked(range(n_rows) if index is None else index, n_rows)
-    ids = ids if isinstance(ids, pd.Series | pd.Index) else list(ids)
+    ids = ids if isinstance(ids, pd.Series) else list(ids)
     texts = _checked(ids, n_rows)
     # A default index only counts rows: identifiers that are numbers may hold the same ones.
     if index is not None and not index.equals(pd.RangeIndex(n_rows)):
@@ -114,7 +100,7 @@ def _text(value: Any) -> str:
         raise ValueError(f"An id is missing: got {value!r}. Give every row an identifier.")
     if not isinstance(value, float | np.floating):
         return text.strip()
-    precision = np.finfo(type(value))
+    precision: Any = np.finfo(type(value))
     if abs(value) >= 2.0 ** (precision.nmant + 1):
         raise ValueError(
             f"The id {value!r} is a float, which holds {precision.precision} digits: the last ones "

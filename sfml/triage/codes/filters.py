@@ -24,30 +24,11 @@ def filters_of(
     parameter: str,
     advice: str,
 ) -> list[Filter]:
-    """Find the filter of each band.
+    """Find the filter of each band: the one given, else the default of GAMA's own bands.
 
-    Parameters
-    ----------
-    bands : BandSet
-        The bands.
-    defaults : mapping
-        Filters of GAMA's bands: for those of that name and, within 5 per cent, that wavelength.
-    given : mapping or None
-        Filters that the user names; they come first.
-    parameter : str
-        What the user's mapping is called.
-    advice : str
-        Where the filters of the code are listed.
-
-    Returns
-    -------
-    list
-        One filter per band.
-
-    Raises
-    ------
-    ValueError
-        If a band has none, two bands have the same, or the user names what is not a band.
+    `parameter` is what the user's mapping is called, and `advice` says where the filters of the
+    code are listed. Raises where a band has none, two have the same, or the mapping has an entry
+    for what is not a band.
     """
     given = given or {}
     strange = [name for name in given if name not in bands.names and name not in GAMA.names]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,7 @@ from sfml.bands import GAMA, BandSet
 from sfml.tables.writing import write_files
 from sfml.triage.codes.filters import filters_of
 from sfml.triage.codes.photometry import Photometry, as_table, read_photometry
-from sfml.triage.codes.text import (
-    Rows,
-    existing_file,
-    number,
-    numbers,
-    read_fortran_rows,
-    render_rows,
-)
+from sfml.triage.codes.text import Rows, existing_file, numbers, read_fortran_rows, render_rows
 from sfml.triage.identifiers import check_names
 
 __all__ = ["MAGPHYS_FILTER_IDS", "read_magphys_input", "write_magphys"]
@@ -109,9 +103,6 @@ def write_magphys(
     A band that was not measured has flux and error -99: MAGPHYS fits positive fluxes only. A
     measured negative flux stays: the MAGPHYS of 2010 ignores it, while that of GAMA and the
     high-redshift one take a flux <= 0 with a positive error as an upper limit.
-
-    The MAGPHYS of 2010 keeps 10 characters of the name of a file, ``.fit`` included, so that
-    names of 7 or 8 characters lose the end of that suffix. `read_magphys` reads such files.
 
     References
     ----------
@@ -246,20 +237,13 @@ def _check_observations(path: Path, observations: Rows, names: list[str]) -> Non
             f"The header of {str(path)!r} names the bands {', '.join(named)}, but {FILTERS} has "
             f"{', '.join(names)}, by which MAGPHYS reads the columns. Correct the one or the other."
         )
-    if len(header) == 2 + 2 * len(names) and all(map(_is_number, header[1:])):
-        warnings.warn(
-            f"The first line of {str(path)!r} is the galaxy {header[0]!r}, but the first line is "
-            "skipped, here as by MAGPHYS: put a header above it.",
-            stacklevel=3,
-        )
-
-
-def _is_number(word: str) -> bool:
-    try:
-        number(word)
-    except ValueError:
-        return False
-    return True
+    with suppress(ValueError):  # as it should be: the first line does not hold numbers
+        if len(header) == 2 + 2 * len(names) and numbers(path, header, [header[1:]]).size:
+            warnings.warn(
+                f"The first line of {str(path)!r} is the galaxy {header[0]!r}, but the first line "
+                "is skipped, here as by MAGPHYS: put a header above it.",
+                stacklevel=3,
+            )
 
 
 def _check_sizes(photometry: Photometry, bands: BandSet) -> None:

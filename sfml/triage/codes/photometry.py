@@ -32,30 +32,10 @@ def read_photometry(
     *,
     upper_limits: bool = False,
 ) -> Photometry:
-    """Read and check what an SPS code needs to know.
+    """Read galaxies in the columns of `bands`, with fluxes and errors in `unit`.
 
-    Parameters
-    ----------
-    X : table or array-like of shape (n_galaxies, 2 * n_bands + 1)
-        Fluxes, errors and the redshift, in the columns of `bands`.
-    bands : BandSet
-        Layout of X.
-    ids : iterable of length n_galaxies, or None
-        Identifiers.
-    unit : str
-        Unit of the fluxes wanted.
-    upper_limits : bool, default=False
-        Whether a negative error that is no missing code is kept as the mark of an upper limit.
-
-    Returns
-    -------
-    Photometry
-
-    Raises
-    ------
-    ValueError
-        If columns are absent, identifiers are not unique, a redshift is not a positive number,
-        or a flux or error is infinite.
+    With `upper_limits`, a negative error that is no missing code stays, as the mark of an upper
+    limit. Raises where the redshift is not positive, or a flux or error infinite.
     """
     texts = identifiers(X, ids)
     flux, error, redshift = _measurements(X, bands, upper_limits=upper_limits)
@@ -91,29 +71,9 @@ def _measurements(
 
 
 def as_table(photometry: Photometry, bands: BandSet, unit: str) -> pd.DataFrame:
-    """Arrange photometry as a catalogue.
-
-    Parameters
-    ----------
-    photometry : Photometry
-        With the bands of `bands`, in their order.
-    bands : BandSet
-        Layout wanted.
-    unit : str
-        Unit that the photometry is in.
-
-    Returns
-    -------
-    DataFrame of shape (n_galaxies, 2 * n_bands + 1)
-        Columns ``bands.columns`` in ``bands.unit``, NaN where missing, indexed by id.
-
-    Raises
-    ------
-    ValueError
-        If an identifier repeats.
-    """
+    """Arrange galaxies, given in `unit`, as a catalogue in the layout and unit of `bands`."""
     check_unique(photometry.ids, "The ids in the file")
-    # Dividing by 1000 gives back what multiplying by it took; multiplying by 0.001 would not.
+    # Dividing by 1000 undoes a multiplication by 1000; multiplying by 0.001 would not.
     factor = unit_factor(bands.unit, unit)
     values = (photometry.flux / factor, photometry.error / factor, photometry.redshift)
     index = pd.Index(photometry.ids, name="id", dtype=object)

@@ -11,14 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 __all__ = [
-    "Rows",
-    "existing_file",
-    "number",
-    "numbers",
-    "read_fortran_rows",
-    "read_lines",
-    "read_named_rows",
-    "render_rows",
+    *("Rows", "existing_file", "number", "numbers", "read_fortran_rows", "read_lines"),
+    *("read_named_rows", "render_rows"),
 ]
 
 # The D or Q of an exponent, or where Fortran leaves its letter out: 1.0D-5, 1.000-120.
@@ -64,40 +58,33 @@ def read_fortran_rows(path: Path) -> Rows:
 
     Words are separated by spaces, tabs or commas. Comments, which start with #, are left out.
     """
-    first, *others = read_lines(path)
-    kept = [(i, re.split(r"(?:^|\s)#", line)[0]) for i, line in enumerate(others, start=2)]
-    rows = [(i, line.replace(",", " ").split()) for i, line in kept]
-    rows = [(i, words) for i, words in rows if words]
-    return Rows(
-        first.lstrip("# \t").replace(",", " ").split(),
-        [[word.strip("'\"") for word in words] for _, words in rows],
-        [i for i, _ in rows],
-    )
+    first, *others = [line.replace(",", " ") for line in read_lines(path)]
+    kept = [re.split(r"(?:^|\s)#", line)[0].split() for line in others]
+    rows = {i: words for i, words in enumerate(kept, start=2) if words}
+    unquoted = [[word.strip("'\"") for word in words] for words in rows.values()]
+    return Rows(first.lstrip("# \t").split(), unquoted, list(rows))
 
 
 def read_named_rows(path: Path) -> Rows:
     """Read a table whose header has a column ``id``: with spaces, tabs or commas between words.
 
     The header is the first line that is no comment or, if that has no ``id``, a comment above it.
-
-    Raises
-    ------
-    ValueError
-        If the file is empty, a name repeats, or a row has another number of words than the header.
+    Raises where the file is empty, a name repeats, or a row has more or fewer words.
     """
     lines = [(i, line) for i, line in enumerate(read_lines(path), start=1) if line.strip()]
     if not lines:
         raise ValueError(f"{str(path)!r} is empty; its first line must name the columns.")
     data = [(i, line) for i, line in lines if not line.lstrip().startswith("#")]
-    start = data[0][0] if data else lines[-1][0] + 1
-    above = [_header(line.lstrip("# \t")) for i, line in lines if i < start]
-    header, delimiter = _header(data[0][1]) if data else above[-1]
-    if data and "id" in header:
-        data = data[1:]
+    header, delimiter = _header(lines[0][1])
+    if data and "id" in _header(data[0][1])[0]:
+        header, delimiter = _header(data.pop(0)[1])
     else:
-        width = len(header)
-        named = [found for found in above if "id" in found[0]] or above[:1] or [(header, delimiter)]
-        header, delimiter = next((n for n in named[::-1] if len(n[0]) == width), named[-1])
+        end, width = data[0] if data else lines[-1]
+        above = [_header(line) for i, line in lines if i <= end and line.lstrip().startswith("#")]
+        named = [found for found in above if "id" in found[0]]
+        # Of comments with the word "id", the header has as many words as the first row.
+        named.sort(key=lambda found: len(found[0]) == len(_words(width, found[1])))
+        header, delimiter = named[-1] if named else (header, delimiter)
     if repeated := sorted({name for name in header if header.count(name) > 1}):
         raise ValueError(f"{str(path)!r} has more than one column named {', '.join(repeated)}.")
     rows = []
@@ -115,7 +102,8 @@ def read_named_rows(path: Path) -> Rows:
 
 
 def _header(line: str) -> tuple[list[str], str | None]:
-    """Names in a header, and the delimiter between them; None for spaces."""
+    """Read the names in a header, and the delimiter between them; None for spaces."""
+    line = line.lstrip("# \t")
     for delimiter in (",", "\t"):
         names = _words(line, delimiter)
         if "id" in names and not any(re.search(r"\s", name) for name in names):
