@@ -387,9 +387,9 @@ class TestHoldingBack:
         lots = draw_numbers(row_keys(X), 7)
         order = np.random.default_rng(0).permutation(500)
         np.testing.assert_array_equal(draw_numbers(row_keys(X[order]), 7), lots[order])
-        np.testing.assert_array_equal(draw_lots(X[100:103], 7), lots[100:103])
-        np.testing.assert_array_equal(draw_lots(np.asfortranarray(X), 7), lots)
-        np.testing.assert_array_equal(draw_lots(X * 1000 / 1000, 7), lots)
+        np.testing.assert_array_equal(draw_numbers(row_keys(X[100:103]), 7), lots[100:103])
+        np.testing.assert_array_equal(draw_numbers(row_keys(np.asfortranarray(X)), 7), lots)
+        np.testing.assert_array_equal(draw_numbers(row_keys(X * 1000 / 1000), 7), lots)
         assert not np.array_equal(draw_numbers(row_keys(X), 8), lots)
         assert len(np.unique(lots)) == 500
 
