@@ -134,8 +134,9 @@ class TestNames:
                 PITDisplay.from_estimator(Named(), X, y, levels=LEVELS),
                 PITDisplay.from_predictions(y, y_quantiles, LEVELS),
             ):
-                assert list(display.values) == list(TARGETS)
-                np.testing.assert_array_equal(list(display.values.values()), values.T)
+                drawn = dict(display.values)
+                assert list(drawn) == list(TARGETS)
+                np.testing.assert_array_equal([drawn[name] for name in TARGETS], values.T)
             plt.close("all")
 
     @every_order
@@ -152,8 +153,9 @@ class TestNames:
         model, order = Named(), [2, 0, 1]
         model.targets_ = tuple(TARGETS[k] for k in order)
         display = PITDisplay.from_estimator(model, X[:, order], labels)
-        assert list(display.values) == list(model.targets_)
-        assert all(abs(values.mean() - 0.5) < 0.05 for values in display.values.values())
+        drawn = dict(display.values)
+        assert list(drawn) == list(model.targets_)
+        assert all(abs(drawn[target].mean() - 0.5) < 0.05 for target in drawn)
         with pytest.raises(ValueError, match="The estimator predicts dust_luminosity"):
             PITDisplay.from_estimator(model, X[:, order], labels, targets=TARGETS)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import doctest
+import inspect
 import pickle
 from itertools import permutations
 
@@ -211,6 +213,27 @@ class TestInputs:
     def test_outlier_unit_must_be_known(self):
         with pytest.raises(ValueError, match="unit must be"):
             metrics.outlier_fraction([1.0], [1.0], unit="mag")
+
+
+MADE = [name for name in metrics.__all__ if hasattr(getattr(metrics, name), "of_pair")]
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_examples(name):
+    """Of metrics that a decorator made, whose docstrings pytest does not find."""
+    (examples,) = doctest.DocTestFinder().find(getattr(metrics, name), name)
+    results = doctest.DocTestRunner().run(examples)
+    assert results.attempted >= 2
+    assert results.failed == 0
+
+
+def test_arguments_follow_the_signature():
+    signature = "(y_true, y_pred, n_features: 'int', *, sample_weight=None, multioutput="
+    assert str(inspect.signature(metrics.adjusted_r2)).startswith(signature)
+    with pytest.raises(TypeError, match="missing a required argument: 'y_pred'"):
+        metrics.error([1.0])
+    with pytest.raises(TypeError, match="unexpected keyword argument 'weights'"):
+        metrics.error([1.0], [1.0], weights=[1.0])
 
 
 class TestNames:

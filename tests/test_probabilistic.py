@@ -639,7 +639,7 @@ class TestWeights:
         quantiles = gaussian.quantiles()
         with pytest.raises(ValueError, match=r"sample_weight\.shape"):
             metrics.crps(gaussian.y, quantiles, LEVELS, sample_weight=[1.0])
-        with pytest.raises(ValueError, match="[Nn]egative"):
+        with pytest.raises(ValueError, match=r"[Nn]egative"):
             metrics.photoz_bias([1.0, 2.0], [1.0, 2.0], sample_weight=[-1, 1])
 
 

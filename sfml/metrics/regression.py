@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from numbers import Integral
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from sklearn.metrics import r2_score
 
 from sfml.metrics import weights
-from sfml.metrics.pairing import Average, Pair, over_targets, pair_targets
+from sfml.metrics.pairing import Pair, pair_targets
+from sfml.metrics.per_target import per_target
 
 
-def error(
-    y_true: Any, y_pred: Any, *, sample_weight: Any = None, multioutput: Average = "uniform_average"
-) -> float | np.ndarray:
+@per_target(pair_targets)
+def error(pair: Pair) -> float:
     """Scatter of the residuals: the paper's error, sigma(actual - predicted).
 
     This is the standard deviation of all residuals, outliers included (`nmad` is robust). A
     constant offset leaves it unchanged; `bias` measures that.
-
-    Parameters
-    ----------
-    y_true, y_pred : array-like of shape (n_galaxies,) or (n_galaxies, n_targets)
-        Labels and predictions, in dex.
-    sample_weight : array-like of shape (n_galaxies,), default=None
-        Weights of the galaxies.
-    multioutput : {"uniform_average", "raw_values"}, default="uniform_average"
-        Mean over the targets, or one value per target.
 
     Returns
     -------
@@ -45,22 +35,12 @@ def error(
     >>> metrics.error([9.0, 10.0, 11.0, 10.5], [9.1, 10.1, 11.1, float("nan")]) < 1e-9
     True
     """
-    return _by_target(error_of, y_true, y_pred, sample_weight, multioutput)
+    return float(np.sqrt(pair.mean((_residual(pair) - bias.of_pair(pair)) ** 2)))
 
 
-def rmse(
-    y_true: Any, y_pred: Any, *, sample_weight: Any = None, multioutput: Average = "uniform_average"
-) -> float | np.ndarray:
+@per_target(pair_targets)
+def rmse(pair: Pair) -> float:
     """Root mean square of the residuals, which counts a constant offset as well as the scatter.
-
-    Parameters
-    ----------
-    y_true, y_pred : array-like of shape (n_galaxies,) or (n_galaxies, n_targets)
-        Labels and predictions, in dex.
-    sample_weight : array-like of shape (n_galaxies,), default=None
-        Weights of the galaxies.
-    multioutput : {"uniform_average", "raw_values"}, default="uniform_average"
-        Mean over the targets, or one value per target.
 
     Returns
     -------
@@ -73,24 +53,14 @@ def rmse(
     >>> round(metrics.rmse([9.0, 10.0, 11.0], [9.1, 10.1, 11.1]), 6)
     0.1
     """
-    return _by_target(rmse_of, y_true, y_pred, sample_weight, multioutput)
+    return float(np.sqrt(pair.mean(_residual(pair) ** 2)))
 
 
-def mad(
-    y_true: Any, y_pred: Any, *, sample_weight: Any = None, multioutput: Average = "uniform_average"
-) -> float | np.ndarray:
+@per_target(pair_targets)
+def mad(pair: Pair) -> float:
     """Mean absolute residual, which the paper calls mean absolute deviation.
 
     This is what scikit-learn calls ``mean_absolute_error``. For the median, see `nmad`.
-
-    Parameters
-    ----------
-    y_true, y_pred : array-like of shape (n_galaxies,) or (n_galaxies, n_targets)
-        Labels and predictions, in dex.
-    sample_weight : array-like of shape (n_galaxies,), default=None
-        Weights of the galaxies.
-    multioutput : {"uniform_average", "raw_values"}, default="uniform_average"
-        Mean over the targets, or one value per target.
 
     Returns
     -------
@@ -103,25 +73,15 @@ def mad(
     >>> round(metrics.mad([9.0, 10.0], [9.1, 9.7]), 6)
     0.2
     """
-    return _by_target(mad_of, y_true, y_pred, sample_weight, multioutput)
+    return float(pair.mean(np.abs(_residual(pair))))
 
 
-def nmad(
-    y_true: Any, y_pred: Any, *, sample_weight: Any = None, multioutput: Average = "uniform_average"
-) -> float | np.ndarray:
+@per_target(pair_targets)
+def nmad(pair: Pair) -> float:
     """Normalised median absolute deviation: 1.4826 x median(|r - median(r)|), r the residuals.
 
     For normally distributed residuals it equals their standard deviation, and outliers barely
     move it.
-
-    Parameters
-    ----------
-    y_true, y_pred : array-like of shape (n_galaxies,) or (n_galaxies, n_targets)
-        Labels and predictions, in dex.
-    sample_weight : array-like of shape (n_galaxies,), default=None
-        Weights of the galaxies.
-    multioutput : {"uniform_average", "raw_values"}, default="uniform_average"
-        Mean over the targets, or one value per target.
 
     Returns
     -------
@@ -134,27 +94,17 @@ def nmad(
     >>> round(metrics.nmad([9.0, 9.0, 9.0, 9.0, 9.0], [8.9, 8.95, 9.0, 9.1, 14.0]), 6)
     0.14826
     """
-    return _by_target(nmad_of, y_true, y_pred, sample_weight, multioutput)
+    return weights.nmad(_residual(pair), pair.weight)
 
 
-def bias(
-    y_true: Any, y_pred: Any, *, sample_weight: Any = None, multioutput: Average = "uniform_average"
-) -> float | np.ndarray:
+@per_target(pair_targets)
+def bias(pair: Pair) -> float:
     """Mean residual, predicted minus actual: positive where predictions are too high.
-
-    Parameters
-    ----------
-    y_true, y_pred : array-like of shape (n_galaxies,) or (n_galaxies, n_targets)
-        Labels and predictions, in dex.
-    sample_weight : array-like of shape (n_galaxies,), default=None
-        Weights of the galaxies.
-    multioutput : {"uniform_average", "raw_values"}, default="uniform_average"
-        Mean over the targets (in which opposite biases cancel), or one value per target.
 
     Returns
     -------
     float or ndarray of shape (n_targets,)
-        In dex.
+        In dex. Opposite biases of several targets cancel in their mean.
 
     Examples
     --------
@@ -162,34 +112,23 @@ def bias(
     >>> round(metrics.bias([9.0, 10.0], [9.1, 10.3]), 6)
     0.2
     """
-    return _by_target(bias_of, y_true, y_pred, sample_weight, multioutput)
+    return float(pair.mean(_residual(pair)))
 
 
+@per_target(pair_targets)
 def outlier_fraction(
-    y_true: Any,
-    y_pred: Any,
-    threshold: float = 0.3,
-    *,
-    unit: Literal["dex", "sigma"] = "dex",
-    sample_weight: Any = None,
-    multioutput: Average = "uniform_average",
-) -> float | np.ndarray:
+    pair: Pair, threshold: float = 0.3, *, unit: Literal["dex", "sigma"] = "dex"
+) -> float:
     """Fraction of galaxies whose residual is larger than a threshold.
 
     Parameters
     ----------
-    y_true, y_pred : array-like of shape (n_galaxies,) or (n_galaxies, n_targets)
-        Labels and predictions, in dex.
     threshold : float, default=0.3
         The largest residual that is no outlier. The default is a factor of two.
     unit : {"dex", "sigma"}, default="dex"
         "dex": outliers have ``|residual| > threshold``. "sigma": they have
         ``|residual - bias| > threshold * error``, with the `bias` and `error` of all galaxies,
         outliers included.
-    sample_weight : array-like of shape (n_galaxies,), default=None
-        Weights of the galaxies.
-    multioutput : {"uniform_average", "raw_values"}, default="uniform_average"
-        Mean over the targets, or one value per target.
 
     Returns
     -------
@@ -211,28 +150,15 @@ def outlier_fraction(
         raise ValueError(f"threshold must be positive; got {threshold!r}.")
     if unit not in ("dex", "sigma"):
         raise ValueError(f"unit must be 'dex' or 'sigma'; got {unit!r}.")
-    return _by_target(
-        lambda pair: outlier_fraction_of(pair, threshold, unit),
-        y_true,
-        y_pred,
-        sample_weight,
-        multioutput,
-    )
+    deviation, scale = _residual(pair), 1.0
+    if unit == "sigma":
+        deviation, scale = deviation - bias.of_pair(pair), error.of_pair(pair)
+    return float(pair.mean(np.abs(deviation) > threshold * scale))
 
 
-def r2(
-    y_true: Any, y_pred: Any, *, sample_weight: Any = None, multioutput: Average = "uniform_average"
-) -> float | np.ndarray:
+@per_target(pair_targets)
+def r2(pair: Pair) -> float:
     """Coefficient of determination, scikit-learn's ``r2_score`` with NaN left out.
-
-    Parameters
-    ----------
-    y_true, y_pred : array-like of shape (n_galaxies,) or (n_galaxies, n_targets)
-        Labels and predictions, in dex.
-    sample_weight : array-like of shape (n_galaxies,), default=None
-        Weights of the galaxies.
-    multioutput : {"uniform_average", "raw_values"}, default="uniform_average"
-        Mean over the targets, or one value per target.
 
     Returns
     -------
@@ -251,30 +177,20 @@ def r2(
     >>> metrics.r2([9.0, 10.0, 11.0, float("nan")], [9.0, 10.0, 10.0, 9.0])
     0.5
     """
-    return _by_target(r2_of, y_true, y_pred, sample_weight, multioutput)
+    if len(pair.y_true) < 2:
+        raise ValueError("r2 needs at least 2 galaxies with a label and a prediction; got 1.")
+    return r2_score(pair.y_true, pair.predicted, sample_weight=pair.weight)
 
 
-def adjusted_r2(
-    y_true: Any,
-    y_pred: Any,
-    n_features: int,
-    *,
-    sample_weight: Any = None,
-    multioutput: Average = "uniform_average",
-) -> float | np.ndarray:
+@per_target(pair_targets)
+def adjusted_r2(pair: Pair, n_features: int) -> float:
     """`r2` adjusted for the number of inputs p: 1 - (1 - r2) (n - 1) / (n - p - 1).
 
     Parameters
     ----------
-    y_true, y_pred : array-like of shape (n_galaxies,) or (n_galaxies, n_targets)
-        Labels and predictions, in dex.
     n_features : int
         Number of inputs p of the model, such as ``pipe[-1].n_features_in_``; the paper's has 22,
         the fluxes of 21 bands and the redshift.
-    sample_weight : array-like of shape (n_galaxies,), default=None
-        Weights of the galaxies; n is their sum.
-    multioutput : {"uniform_average", "raw_values"}, default="uniform_average"
-        Mean over the targets, or one value per target.
 
     Returns
     -------
@@ -295,72 +211,13 @@ def adjusted_r2(
     """
     if not isinstance(n_features, Integral) or n_features < 1:
         raise ValueError(f"n_features must be a positive integer; got {n_features!r}.")
-    return _by_target(
-        lambda pair: adjusted_r2_of(pair, n_features), y_true, y_pred, sample_weight, multioutput
-    )
-
-
-def error_of(pair: Pair) -> float:
-    """Weighted standard deviation of one target's residuals."""
-    return float(np.sqrt(pair.mean((_residual(pair) - bias_of(pair)) ** 2)))
-
-
-def rmse_of(pair: Pair) -> float:
-    """Root mean square residual of one target."""
-    return float(np.sqrt(pair.mean(_residual(pair) ** 2)))
-
-
-def mad_of(pair: Pair) -> float:
-    """Mean absolute residual of one target."""
-    return float(pair.mean(np.abs(_residual(pair))))
-
-
-def nmad_of(pair: Pair) -> float:
-    """Normalised median absolute deviation of one target's residuals."""
-    return weights.nmad(_residual(pair), pair.weight)
-
-
-def bias_of(pair: Pair) -> float:
-    """Mean residual of one target."""
-    return float(pair.mean(_residual(pair)))
-
-
-def outlier_fraction_of(pair: Pair, threshold: float = 0.3, unit: str = "dex") -> float:
-    """Fraction of one target's residuals beyond a threshold."""
-    deviation, scale = _residual(pair), 1.0
-    if unit == "sigma":
-        deviation, scale = deviation - bias_of(pair), error_of(pair)
-    return float(pair.mean(np.abs(deviation) > threshold * scale))
-
-
-def r2_of(pair: Pair) -> float:
-    """Coefficient of determination of one target."""
-    if len(pair.y_true) < 2:
-        raise ValueError("r2 needs at least 2 galaxies with a label and a prediction; got 1.")
-    return r2_score(pair.y_true, pair.predicted, sample_weight=pair.weight)
-
-
-def adjusted_r2_of(pair: Pair, n_features: int) -> float:
-    """Coefficient of determination of one target, adjusted for the number of inputs."""
     if pair.n <= n_features + 1:
         raise ValueError(
             f"r2 adjusted for {n_features} features needs more than {n_features + 1} galaxies; "
             f"got {pair.n:g}."
         )
-    return 1 - (1 - r2_of(pair)) * (pair.n - 1) / (pair.n - n_features - 1)
+    return 1 - (1 - r2.of_pair(pair)) * (pair.n - 1) / (pair.n - n_features - 1)
 
 
 def _residual(pair: Pair) -> np.ndarray:
     return pair.predicted - pair.y_true
-
-
-def _by_target(
-    metric: Callable[[Pair], float],
-    y_true: Any,
-    y_pred: Any,
-    sample_weight: Any,
-    multioutput: Average,
-) -> float | np.ndarray:
-    return over_targets(
-        metric, pair_targets(y_true, y_pred, sample_weight=sample_weight), multioutput
-    )

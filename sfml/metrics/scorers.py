@@ -10,12 +10,12 @@ from sfml.metrics import regression
 from sfml.metrics.pairing import Pair, over_targets, pair_targets, read_labels
 
 _METRICS: dict[str, Callable[[Pair], float]] = {
-    "r2": regression.r2_of,
-    "neg_error": regression.error_of,
-    "neg_rmse": regression.rmse_of,
-    "neg_mad": regression.mad_of,
-    "neg_nmad": regression.nmad_of,
-    "neg_outlier_fraction": regression.outlier_fraction_of,
+    "r2": regression.r2.of_pair,
+    "neg_error": regression.error.of_pair,
+    "neg_rmse": regression.rmse.of_pair,
+    "neg_mad": regression.mad.of_pair,
+    "neg_nmad": regression.nmad.of_pair,
+    "neg_outlier_fraction": regression.outlier_fraction.of_pair,
 }
 
 

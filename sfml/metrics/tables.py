@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtri
 
+from sfml.metrics import intervals as of_intervals
 from sfml.metrics import regression, weights
-from sfml.metrics.intervals import coverage_of, inside, normalised_width_of, score_of, width_of
 from sfml.metrics.pairing import (
     Pair,
     check_same_rows,
@@ -79,19 +79,19 @@ def score_table(
 
 def _scores(pair: Pair, n_features: int | None, seconds: float | None) -> dict[str, Any]:
     scores = {
-        "error": regression.error_of(pair),
-        "root mean square error": regression.rmse_of(pair),
-        "mean absolute deviation": regression.mad_of(pair),
+        "error": regression.error.of_pair(pair),
+        "root mean square error": regression.rmse.of_pair(pair),
+        "mean absolute deviation": regression.mad.of_pair(pair),
     }
     if n_features is not None:
-        scores["r2 adjusted"] = regression.adjusted_r2_of(pair, n_features)
+        scores["r2 adjusted"] = regression.adjusted_r2.of_pair(pair, n_features)
     if seconds is not None:
         scores["time taken to train (seconds)"] = seconds
     return scores | {
-        "bias": regression.bias_of(pair),
-        "NMAD": regression.nmad_of(pair),
-        "outlier fraction (> 0.3 dex)": regression.outlier_fraction_of(pair),
-        "outlier fraction (> 3 sigma)": regression.outlier_fraction_of(pair, 3, "sigma"),
+        "bias": regression.bias.of_pair(pair),
+        "NMAD": regression.nmad.of_pair(pair),
+        "outlier fraction (> 0.3 dex)": regression.outlier_fraction.of_pair(pair),
+        "outlier fraction (> 3 sigma)": regression.outlier_fraction.of_pair(pair, 3, unit="sigma"),
         "number of galaxies": pair.n,
     }
 
@@ -201,16 +201,16 @@ def _given(
 
 
 def _row(pair: Pair, nominal: float, score: float | None) -> dict[str, Any]:
-    empirical = coverage_of(pair)
+    empirical = of_intervals.coverage.of_pair(pair)
     row = {
         "target": pair.name,
         "nominal": nominal,
         "coverage": empirical,
         "standard_error": float(binomial_error(empirical, pair.n)),
         "ace": empirical - nominal,
-        "mean_width": width_of(pair),
-        "pinaw": normalised_width_of(pair),
-        "interval_score": score_of(pair, nominal),
+        "mean_width": of_intervals.mean_width.of_pair(pair),
+        "pinaw": of_intervals.pinaw.of_pair(pair),
+        "interval_score": of_intervals.interval_score.of_pair(pair, nominal),
     }
     return row | ({} if score is None else {"crps": score}) | {"n": pair.n}
 
@@ -315,7 +315,7 @@ def _binned_row(pair: Pair, by: np.ndarray, edges: np.ndarray, k: int) -> dict[s
         return row | {"n": 0}
     weight = None if pair.weight is None else pair.weight[here]
     inner = pair._replace(y_true=pair.y_true[here], predicted=pair.predicted[here], weight=weight)
-    covered = float(inner.mean(inside(inner)))
+    covered = of_intervals.coverage.of_pair(inner)
     with np.errstate(invalid="ignore"):  # the middle of an interval open at both ends
         middle = inner.predicted.sum(axis=1) / 2
     return row | {
@@ -324,5 +324,5 @@ def _binned_row(pair: Pair, by: np.ndarray, edges: np.ndarray, k: int) -> dict[s
         "coverage": covered,
         "standard_error": float(binomial_error(covered, inner.n)),
         "mean_residual": float(inner.mean(middle - inner.y_true)),
-        "mean_width": width_of(inner),
+        "mean_width": of_intervals.mean_width.of_pair(inner),
     }
