@@ -10,6 +10,9 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+# What scorers are: those of this class share one prediction, and take part in metadata routing.
+from sklearn.metrics._scorer import _Scorer as Scorer
+
 # Declarative checks of parameters, as scikit-learn's own estimators have them.
 from sklearn.utils._param_validation import (
     HasMethods,
@@ -34,6 +37,7 @@ __all__ = [
     "Interval",
     "InvalidParameterError",
     "Options",
+    "Scorer",
     "StrOptions",
     "check_sample_weight",
     "configured_keras_backend",

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.special import ndtri
 
-from sfml.metrics.pairing import target_names, target_position
-from sfml.metrics.predictive import check_levels, read_quantiles
-from sfml.uncertainty.distribution import quantiles_at
+from sfml.metrics.pairing import match_columns, position_of, read_quantiles
+from sfml.uncertainty.distribution import check_levels, quantiles_at
 
 if TYPE_CHECKING:
     from qp import Ensemble
@@ -35,6 +34,7 @@ def to_qp(
     levels: Sequence[float],
     *,
     target: str | int | None = None,
+    targets: Sequence[str] | None = None,
     fine: bool = True,
     ancil: Mapping[str, Any] | None = None,
 ) -> Ensemble:
@@ -47,8 +47,11 @@ def to_qp(
     levels : sequence of float of length n_levels
         Levels of the quantiles, increasing, between 0 and 1, at least two.
     target : str or int, default=None
-        The target to export, by its position or, of three targets, by its name in `sfml.TARGETS`;
-        needed if there are several, as a distribution of qp has one dimension.
+        The target to export, by its name or position; needed if there are several, as a
+        distribution of qp has one dimension.
+    targets : sequence of str, default=None
+        Names of the targets in `y_quantiles`, in order, such as ``pipe[-1].targets_``. By default,
+        three are `sfml.TARGETS`.
     fine : bool, default=True
         Store quantiles at 105 levels from 0.0001 to 0.9999 besides those given, interpolated as in
         `sfml.metrics.pit`, so that qp's CDF is that of our metrics. False stores only those given;
@@ -84,8 +87,8 @@ def to_qp(
            [ 8.8,  9.3]])
     """
     qp = _qp()
-    at = check_levels(levels)
-    quantiles = _choose(read_quantiles(y_quantiles, at), target)
+    at = check_levels(levels, least=2, growing=True, name="levels")
+    quantiles = _choose(read_quantiles(y_quantiles, at), target, targets)
     rows = np.flatnonzero(~np.isnan(quantiles[:, 0]))
     if not len(rows):
         raise ValueError(f"No galaxy to export: all {len(quantiles)} rows of y_quantiles hold NaN.")
@@ -133,7 +136,7 @@ def from_qp(ensemble: Ensemble, levels: Sequence[float]) -> np.ndarray:
     array([[ 9.9, 10. , 10.1],
            [ 8.8,  9. ,  9.2]])
     """
-    at = check_levels(levels, least=1)
+    at = check_levels(levels, growing=True, name="levels")
     if not hasattr(ensemble, "ppf") or not hasattr(ensemble, "npdf"):
         raise TypeError(
             f"ensemble must be a qp.Ensemble, as to_qp and qp.read return; got "
@@ -142,11 +145,13 @@ def from_qp(ensemble: Ensemble, levels: Sequence[float]) -> np.ndarray:
     return np.asarray(ensemble.ppf(at), dtype=float).reshape(ensemble.npdf, len(at))
 
 
-def _choose(quantiles: np.ndarray, target: str | int | None) -> np.ndarray:
-    names = target_names(None, None, quantiles.shape[1])
+def _choose(
+    quantiles: np.ndarray, target: str | int | None, targets: Sequence[str] | None
+) -> np.ndarray:
+    names, _ = match_columns({}, targets, quantiles.shape[1])
     if target is None and len(names) > 1:
         raise ValueError(f"Choose target= of {', '.join(names)}, or its position.")
-    return quantiles[:, 0 if target is None else target_position(names, target)]
+    return quantiles[:, 0 if target is None else position_of(names, target)]
 
 
 def _separate(locations: np.ndarray) -> np.ndarray:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from itertools import permutations
+from types import SimpleNamespace
 
 import matplotlib as mpl
 
@@ -18,7 +20,7 @@ from sklearn.linear_model import LinearRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from sfml import GAMA, TARGETS, BandSet
+from sfml import GAMA, TARGETS, BandSet, StarFormationRegressor
 from sfml.displays import (
     DistributionDisplay,
     LossCurveDisplay,
@@ -157,6 +159,49 @@ class TestPrediction:
         display = PredictionDisplay.from_estimator(model, X, labels, target="dust_luminosity")
         np.testing.assert_array_equal(display.y_pred, model.predict(X)[:, 2])
 
+    @pytest.mark.parametrize("order", list(permutations(range(3))), ids=str)
+    def test_the_order_of_labels_changes_nothing(self, order, labels, predictions):
+        X = labels.to_numpy() ** 2
+        pairs = [(target, LinearRegression()) for target in TARGETS]
+        model = StarFormationRegressor(pairs, calibration_fraction=None).fit(X, labels)
+        shuffled = labels.iloc[:, list(order)]
+        for k, target in enumerate(TARGETS):
+            for chosen in (target, k):
+                display = PredictionDisplay.from_predictions(shuffled, predictions, target=chosen)
+                np.testing.assert_array_equal(display.y_true, labels[target])
+                np.testing.assert_array_equal(display.y_pred, predictions[:, k])
+                display = PredictionDisplay.from_estimator(model, X, shuffled, target=chosen)
+                np.testing.assert_array_equal(display.y_true, labels[target])
+                np.testing.assert_array_equal(display.y_pred, model.predict(X)[:, k])
+                assert display.target == target
+            plt.close("all")
+
+    def test_targets_say_what_bare_predictions_are(self, labels, predictions):
+        labels.columns = ["A_V", "sfr", "metallicity"]
+        display = PredictionDisplay.from_predictions(
+            labels, predictions[:, ::-1], target="A_V", targets=["metallicity", "sfr", "A_V"]
+        )
+        np.testing.assert_array_equal(display.y_true, labels["A_V"])
+        np.testing.assert_array_equal(display.y_pred, predictions[:, 0])
+
+    def test_one_target_of_an_estimator_without_names(self, labels):
+        X, y = labels.to_numpy(), labels["sfr"].to_numpy()
+        model = StarFormationRegressor(LinearRegression(), calibration_fraction=None).fit(X, y)
+        for estimator in (model, LinearRegression().fit(X, y)):
+            display = PredictionDisplay.from_estimator(estimator, X, y, target="sfr")
+            assert display.target == "sfr"
+
+    def test_one_target_is_not_drawn_as_another(self, labels, predictions):
+        with pytest.raises(ValueError, match="y_true has sfr; targets has stellar_mass"):
+            PredictionDisplay.from_predictions(
+                labels["sfr"], predictions[:, 1], target="stellar_mass"
+            )
+
+    def test_rows_in_another_order_are_refused(self, labels):
+        model = LinearRegression().fit(labels.to_numpy(), labels)
+        with pytest.raises(ValueError, match="X and y hold the same index labels"):
+            PredictionDisplay.from_estimator(model, labels, labels[::-1], target="sfr")
+
     def test_given_axes_are_split_in_place(self, labels, predictions):
         figure, axes = plt.subplots(1, 2, layout="constrained")
         for ax, target in zip(axes, TARGETS, strict=False):
@@ -218,7 +263,9 @@ class TestLossCurve:
 
     def test_from_estimator(self, history):
         network = FakeNetwork(history)
-        for estimator in (network, Pipeline([("scale", StandardScaler()), ("regress", network)])):
+        pipe = Pipeline([("scale", StandardScaler()), ("regress", network)])
+        search = SimpleNamespace(best_estimator_=pipe)
+        for estimator in (network, pipe, search):
             display = LossCurveDisplay.from_estimator(estimator)
             np.testing.assert_array_equal(display.loss, history["loss"])
 
@@ -272,8 +319,8 @@ class TestLowSNR:
         with pytest.raises(ValueError, match="g_fluxerr"):
             LowSNRDisplay.from_catalogue(catalogue, TWO_BANDS)
 
-    def test_the_mock_survey_is_deepest_in_the_optical(self, shared_data):
-        catalogue = pd.read_parquet(shared_data / "mock_survey.parquet")
+    def test_the_simulated_survey_is_deepest_in_the_optical(self, shared_data):
+        catalogue = pd.read_parquet(shared_data / "bagpipes_survey.parquet")
         display = LowSNRDisplay.from_catalogue(catalogue)
         share = dict(zip(GAMA.names, display.counts / display.n_measured, strict=True))
         assert max(share, key=share.__getitem__) == "W4"

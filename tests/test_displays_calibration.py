@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import permutations
+
 import matplotlib as mpl
 
 mpl.use("Agg")
@@ -100,6 +102,72 @@ class TestCoverage:
         assert display.figure_ is figure
         assert len(figure.axes) == 3
 
+    def test_unknown_options(self, labels, y_quantiles):
+        with pytest.raises(TypeError, match="n_bins"):
+            CoverageDisplay.from_predictions(labels, y_quantiles, LEVELS, n_bins=5)
+
+
+class Named(Model):
+    """The same, which knows its targets."""
+
+    targets_ = TARGETS
+
+
+class TestNames:
+    """The order of y's columns changes nothing."""
+
+    every_order = pytest.mark.parametrize("order", list(permutations(range(3))), ids=str)
+
+    @every_order
+    def test_all_targets(self, order, X, labels, y_quantiles):
+        shuffled = labels.iloc[:, list(order)]
+        for y in (labels, shuffled):
+            coverage = [
+                CoverageDisplay.from_estimator(Named(), X, y, levels=LEVELS),
+                CoverageDisplay.from_predictions(y, y_quantiles, LEVELS),
+            ]
+            expected = metrics.coverage_curve(labels.to_numpy(), y_quantiles, LEVELS)
+            for display in coverage:
+                pd.testing.assert_frame_equal(display.curve, expected, check_exact=True)
+            values = metrics.pit(labels.to_numpy(), y_quantiles, LEVELS)
+            for display in (
+                PITDisplay.from_estimator(Named(), X, y, levels=LEVELS),
+                PITDisplay.from_predictions(y, y_quantiles, LEVELS),
+            ):
+                drawn = dict(display.values)
+                assert list(drawn) == list(TARGETS)
+                np.testing.assert_array_equal([drawn[name] for name in TARGETS], values.T)
+            plt.close("all")
+
+    @every_order
+    def test_one_target(self, order, X, labels):
+        shuffled, z = labels.iloc[:, list(order)], np.arange(len(X))
+        for k, target in enumerate(TARGETS):
+            for y in (labels, shuffled):
+                display = BinnedResidualDisplay.from_estimator(Named(), X, y, z, target=target)
+                np.testing.assert_allclose(display.residual, X[:, k] - labels[target], atol=1e-12)
+                assert display.covered.mean() == pytest.approx(0.68, abs=0.06)
+            plt.close("all")
+
+    def test_an_estimator_with_its_own_order(self, X, labels):
+        model, order = Named(), [2, 0, 1]
+        model.targets_ = tuple(TARGETS[k] for k in order)
+        display = PITDisplay.from_estimator(model, X[:, order], labels)
+        drawn = dict(display.values)
+        assert list(drawn) == list(model.targets_)
+        assert all(abs(drawn[target].mean() - 0.5) < 0.05 for target in drawn)
+        with pytest.raises(ValueError, match="The estimator predicts dust_luminosity"):
+            PITDisplay.from_estimator(model, X[:, order], labels, targets=TARGETS)
+
+    def test_rows_in_another_order_are_refused(self, X, labels):
+        table = pd.DataFrame(X)
+        for display in (CoverageDisplay, PITDisplay):
+            with pytest.raises(ValueError, match="X and y hold the same index labels"):
+                display.from_estimator(Named(), table, labels[::-1])
+        z = pd.Series(np.arange(len(X)))[::-1]
+        with pytest.raises(ValueError, match="X and by hold the same index labels"):
+            BinnedResidualDisplay.from_estimator(Named(), table, labels, z, target="sfr")
+
 
 class TestPIT:
     def test_histograms_and_bands(self, labels, y_quantiles):
@@ -132,7 +200,9 @@ class TestPIT:
 
     def test_from_estimator(self, X, labels):
         model = Model()
-        display = PITDisplay.from_estimator(model, X, labels, targets=["a", "b", "c"])
+        bare = labels.to_numpy()
+        display = PITDisplay.from_estimator(model, X, bare, targets=["a", "b", "c"], n_bins=7)
+        assert display.n_bins == 7
         assert len(model.asked) == 39
         assert list(display.values) == ["a", "b", "c"]
 
@@ -167,7 +237,7 @@ class TestBinnedResidual:
         kept = np.r_[10:20, 30:40, 45:800]
         residual = X[kept, 1] - labels["sfr"].to_numpy()[kept]
         np.testing.assert_allclose(display.residual, residual)
-        inner = np.quantile(z[kept], [0.25, 0.5, 0.75])
+        inner = np.quantile(z[kept], [0.25, 0.5, 0.75], method="averaged_inverted_cdf")
         groups = np.digitize(z[kept], inner)  # the upper edge is outside
         members = [groups == k for k in range(4)]
         middle = [np.median(residual[here]) for here in members]
@@ -231,5 +301,5 @@ class TestBinnedResidual:
             BinnedResidualDisplay.from_predictions(labels, X, z, target="SFR", **given)
         with pytest.raises(ValueError, match="No galaxy of 800"):
             BinnedResidualDisplay.from_predictions(labels, X, z * np.nan, target="sfr", **given)
-        with pytest.raises(ValueError, match="coverage must be a number between 0 and 1"):
+        with pytest.raises(ValueError, match="coverage must lie between 0 and 1"):
             BinnedResidualDisplay.from_estimator(Model(), X, labels, z, coverage=68)

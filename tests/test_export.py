@@ -106,6 +106,14 @@ class TestToQP:
         by_name = from_qp(to_qp(three, LEVELS, target="dust_luminosity"), LEVELS)
         np.testing.assert_allclose(by_name, three[:, 2], atol=1e-9)
 
+    def test_other_targets_by_name(self, y_quantiles):
+        by_name = from_qp(to_qp(y_quantiles, LEVELS, target="A_V", targets=["age", "A_V"]), LEVELS)
+        np.testing.assert_allclose(by_name, y_quantiles[:, 1], atol=1e-9)
+        with pytest.raises(ValueError, match="target='sfr' is none of the targets, age, A_V"):
+            to_qp(y_quantiles, LEVELS, target="sfr", targets=["age", "A_V"])
+        with pytest.raises(ValueError, match="got 3 names"):
+            to_qp(y_quantiles, LEVELS, target="sfr", targets=["age", "A_V", "sfr"])
+
     def test_errors(self, y_quantiles):
         with pytest.raises(ValueError, match="Choose target= of target_0, target_1"):
             to_qp(y_quantiles, LEVELS)

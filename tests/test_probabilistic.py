@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import pairwise, permutations
 
 import numpy as np
 import pandas as pd
@@ -238,7 +238,9 @@ class TestCoverage:
 
     def test_pinaw_between_percentiles_of_the_labels_as_in_mirkwoods_code(self, gaussian):
         y, (lower, upper) = gaussian.y[:, 0], (end[:, 0] for end in gaussian.interval(0.68))
-        expected = np.mean(upper - lower) / np.subtract(*np.quantile(y, [0.95, 0.05]))
+        # Not NumPy's default method: it would depend on the scale of the weights.
+        ends = np.quantile(y, [0.95, 0.05], method="averaged_inverted_cdf")
+        expected = np.mean(upper - lower) / np.subtract(*ends)
         assert metrics.pinaw(y, lower, upper, span=(0.05, 0.95)) == pytest.approx(expected)
 
     def test_each_target_leaves_its_own_missing_rows_out(self, gaussian):
@@ -267,7 +269,7 @@ class TestCoverage:
         with pytest.raises(ValueError, match=r"got shapes \(4,\), \(3,\) and \(4,\)"):
             metrics.coverage(true, lower[:3], upper)
         for bad in (68, 0, 1, "0.68", None, (0.68,)):
-            with pytest.raises(ValueError, match="coverage must be a number between 0 and 1"):
+            with pytest.raises(ValueError, match=r"coverage must lie between 0 and 1.*got"):
                 metrics.ace(true, lower, upper, bad)
         with pytest.raises(ValueError, match="have no range"):
             metrics.pinaw([9.0, 9.0], [8.0, 8.0], [9.0, 10.0])
@@ -279,8 +281,8 @@ class TestCoverage:
         with pytest.raises(ValueError, match="dust_luminosity must be in dex"):
             metrics.coverage(coded, coded - 1, coded + 1)
         named = pd.DataFrame({"a": true, "b": true})
-        with pytest.raises(ValueError, match="not in the same order"):
-            metrics.coverage(named, named[["b", "a"]], named)
+        with pytest.raises(ValueError, match="y_true has a, b; lower has a, b; upper has b, c"):
+            metrics.coverage(named, named, named.rename(columns={"a": "c"})[["b", "c"]])
 
 
 class TestCoverageCurve:
@@ -348,7 +350,7 @@ class TestQuantileInput:
     @every_metric
     @pytest.mark.parametrize("bad", [[16, 50, 84], [0.0, 0.5, 1.0], [0.5, 0.5, 0.9]])
     def test_levels_must_grow_between_0_and_1(self, metric, bad):
-        with pytest.raises(ValueError, match=r"Divide percentiles by 100"):
+        with pytest.raises(ValueError, match=r"growing levels between 0 and 1.*divided by 100"):
             metric([10.0], [[9.0, 10.0, 11.0]], bad)
 
     @every_metric
@@ -374,7 +376,7 @@ class TestQuantileInput:
 
     @pytest.mark.parametrize("metric", [metrics.pit, metrics.crps, metrics.coverage_curve])
     def test_one_level_is_no_distribution(self, metric):
-        with pytest.raises(ValueError, match="at least 2 numbers"):
+        with pytest.raises(ValueError, match="levels must hold at least 2 growing levels"):
             metric([10.0], [[10.0]], [0.5])
 
     @averaged
@@ -501,6 +503,146 @@ class TestBinnedCoverage:
                 metrics.binned_coverage(true, true, true, [1, 2], n_bins=bad)
 
 
+class TestNames:
+    """Targets are matched by name: the order of y's columns changes nothing."""
+
+    every_order = pytest.mark.parametrize("order", list(permutations(range(3))), ids=str)
+
+    @staticmethod
+    def values(gaussian, y, rows=slice(None), **options) -> dict[str, object]:
+        """What every function gives for these labels."""
+        quantiles, (lower, upper) = gaussian.quantiles()[rows], gaussian.interval(0.68)
+        lower, upper = lower[rows], upper[rows]
+        raw = {"multioutput": "raw_values", **options}
+        given = {0.68: np.stack([lower, upper], axis=-1)}
+        by = np.arange(len(gaussian.y))[rows]
+        return {
+            "pinball_loss": metrics.pinball_loss(y, quantiles, LEVELS, **raw),
+            "crps": metrics.crps(y, quantiles, LEVELS, **raw),
+            "coverage": metrics.coverage(y, lower, upper, **raw),
+            "ace": metrics.ace(y, lower, upper, 0.68, **raw),
+            "mean_width": metrics.mean_width(y, lower, upper, **raw),
+            "pinaw": metrics.pinaw(y, lower, upper, span=(0.05, 0.95), **raw),
+            "interval_score": metrics.interval_score(y, lower, upper, 0.68, **raw),
+            "coverage_curve": metrics.coverage_curve(y, quantiles, LEVELS, **options),
+            "quantile_table": metrics.interval_table(y, quantiles, LEVELS, **options),
+            "interval_table": metrics.interval_table(y, intervals=given, **options),
+            "binned_coverage": metrics.binned_coverage(y, lower, upper, by, **options),
+        }
+
+    @every_order
+    @pytest.mark.parametrize("names", [TARGETS, tuple(GAMA_TARGET_COLUMNS.values())])
+    def test_the_order_of_labels_changes_nothing(self, gaussian, order, names):
+        y = pd.DataFrame(gaussian.y, columns=list(names)).iloc[:, list(order)]
+        expected = self.values(gaussian, gaussian.y)
+        for name, values in self.values(gaussian, y).items():
+            if isinstance(values, pd.DataFrame):
+                pd.testing.assert_frame_equal(values, expected[name], check_exact=True, obj=name)
+            else:
+                np.testing.assert_array_equal(values, expected[name], err_msg=name)
+
+    @every_order
+    def test_pit_and_tarp(self, gaussian, order):
+        y = pd.DataFrame(gaussian.y, columns=list(TARGETS)).iloc[:, list(order)]
+        quantiles = gaussian.quantiles()
+        np.testing.assert_array_equal(
+            metrics.pit(y, quantiles, LEVELS), metrics.pit(gaussian.y, quantiles, LEVELS)
+        )
+        samples = metrics.sample_quantiles(quantiles, LEVELS, 5, random_state=0)
+        curves = [metrics.tarp(each, samples, random_state=0) for each in (y, gaussian.y)]
+        pd.testing.assert_frame_equal(*curves, check_exact=True)
+
+    @every_order
+    def test_columns_of_predict_table(self, gaussian, order):
+        """Its ends of intervals are named as percentiles, in any order."""
+        y = pd.DataFrame(gaussian.y, columns=list(TARGETS))
+        lower, upper = gaussian.interval(0.68)
+        low = pd.DataFrame(lower, columns=[f"{name}_p16" for name in TARGETS])
+        high = pd.DataFrame(upper, columns=[f"{name}_p84" for name in TARGETS])
+        shuffled = low.iloc[:, list(order)], high.iloc[:, list(order[::-1])]
+        expected = metrics.coverage(gaussian.y, lower, upper, multioutput="raw_values")
+        raw = metrics.coverage(y, *shuffled, multioutput="raw_values")
+        np.testing.assert_array_equal(raw, expected)
+        assert metrics.coverage(y["sfr"], low["sfr_p16"], high["sfr_p84"]) == expected[1]
+        with pytest.raises(ValueError, match="y_true has sfr; lower has stellar_mass"):
+            metrics.coverage(y["sfr"], low["stellar_mass_p16"], high["stellar_mass_p84"])
+
+    @every_order
+    def test_targets_say_what_quantiles_are(self, gaussian, order):
+        names = ["A_V", "sfr", "metallicity"]
+        y = pd.DataFrame(gaussian.y, columns=names)
+        expected = self.values(gaussian, gaussian.y)["quantile_table"]
+        table = metrics.interval_table(
+            y.iloc[:, list(order)], gaussian.quantiles(), LEVELS, targets=names
+        )
+        columns = table.columns.drop("target")
+        pd.testing.assert_frame_equal(table[columns], expected[columns], check_exact=True)
+        assert table.target.tolist() == [name for name in names for _ in range(2)]
+
+    @every_order
+    def test_columns_of_a_correlation(self, order):
+        quantiles = np.array([[[9.9, 10.0, 10.3], [-0.2, 0.0, 0.2], [1.0, 2.0, 5.0]]])
+        ranks = np.array([[1.0, 0.8, 0.0], [0.8, 1.0, -0.5], [0.0, -0.5, 1.0]])
+        table = pd.DataFrame(ranks, columns=list(TARGETS), index=list(TARGETS))
+        table = table.iloc[list(order), list(order)]
+        samples = [
+            metrics.sample_quantiles(quantiles, [0.16, 0.5, 0.84], 50, each, random_state=0)
+            for each in (ranks, table)
+        ]
+        np.testing.assert_array_equal(*samples)
+
+    def test_rows_in_another_order_are_refused(self, gaussian):
+        y = pd.DataFrame(gaussian.y[:4], columns=list(TARGETS))
+        ends = pd.DataFrame(gaussian.y[:4], columns=list(TARGETS))[::-1]
+        with pytest.raises(ValueError, match="y_true and lower hold the same index labels"):
+            metrics.coverage(y, ends, ends)
+        with pytest.raises(ValueError, match="y_true and by hold the same index labels"):
+            metrics.binned_coverage(y, y - 1, y + 1, ends["sfr"])
+        with pytest.raises(ValueError, match="z_true and z_pred hold the same index labels"):
+            metrics.photoz_bias(y["sfr"], ends["sfr"])
+
+
+class TestWeights:
+    def test_integer_weights_are_repeated_rows(self, gaussian):
+        y = gaussian.y.copy()
+        y[:100, 1] = np.nan
+        weight = np.random.default_rng(8).integers(0, 5, len(y))
+        rows = np.repeat(np.arange(len(y)), weight)
+        expected = TestNames.values(gaussian, y[rows], rows)
+        weighted = TestNames.values(gaussian, y, sample_weight=weight)
+        for name, values in weighted.items():
+            if isinstance(values, pd.DataFrame):
+                pd.testing.assert_frame_equal(
+                    values, expected[name], check_dtype=False, rtol=1e-9, obj=name
+                )
+            else:
+                np.testing.assert_allclose(values, expected[name], rtol=1e-9, err_msg=name)
+
+    def test_weights_do_something(self, gaussian):
+        weight = np.random.default_rng(8).uniform(0, 5, len(gaussian.y))
+        weighted = TestNames.values(gaussian, gaussian.y, sample_weight=weight)
+        for name, values in TestNames.values(gaussian, gaussian.y).items():
+            assert not np.array_equal(values, weighted[name]), name
+
+    @given(st.lists(st.integers(0, 3), min_size=4, max_size=9).filter(lambda w: sum(w) > 0))
+    def test_redshifts(self, weight):
+        z_true = np.linspace(0.1, 2.0, len(weight))
+        z_pred = z_true + np.resize([0.01, -0.3, 0.02, 0.5, -0.04], len(weight))
+        repeated = np.repeat(z_true, weight), np.repeat(z_pred, weight)
+        for metric in (metrics.photoz_bias, metrics.photoz_nmad, metrics.photoz_outlier_fraction):
+            score = metric(z_true, z_pred, sample_weight=weight)
+            assert score == pytest.approx(metric(*repeated))
+        table = metrics.photoz_table(z_true, z_pred, sample_weight=weight)
+        pd.testing.assert_frame_equal(table, metrics.photoz_table(*repeated))
+
+    def test_weights_are_checked(self, gaussian):
+        quantiles = gaussian.quantiles()
+        with pytest.raises(ValueError, match=r"sample_weight\.shape"):
+            metrics.crps(gaussian.y, quantiles, LEVELS, sample_weight=[1.0])
+        with pytest.raises(ValueError, match=r"[Nn]egative"):
+            metrics.photoz_bias([1.0, 2.0], [1.0, 2.0], sample_weight=[-1, 1])
+
+
 def worst(curve: pd.DataFrame) -> float:
     """Largest deviation of a coverage curve, in units of what calibrated samples would show."""
     expected = np.sqrt(curve.nominal * (1 - curve.nominal) / curve.n)
@@ -561,7 +703,7 @@ class TestTARP:
         with pytest.raises(ValueError, match="No galaxy has all labels"):
             metrics.tarp(y, np.full((4, *y.shape), np.nan))
         y[:, 1] = 0.5
-        with pytest.raises(ValueError, match=r"those of target 1 are all 0\.5"):
+        with pytest.raises(ValueError, match=r"those of 'target_1' are all 0\.5"):
             metrics.tarp(y, y[None])
 
 

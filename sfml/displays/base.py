@@ -1,12 +1,13 @@
-"""What all displays share: colours, labels, and the axes to draw on."""
+"""What all displays share: how they are made and drawn, colours, labels and axes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from sfml.metrics.pairing import Pair, read_labels
 from sfml.targets import GAMA_TARGET_COLUMNS
 
 # Okabe & Ito (2008): colours that colour-blind readers can tell apart.
@@ -26,33 +27,153 @@ _LABELS = {
 _LABELS |= {column: _LABELS[target] for target, column in GAMA_TARGET_COLUMNS.items()}
 
 
+class Display:
+    """Arrays that can be drawn, again and on other axes if wanted."""
+
+    panel_size: ClassVar[tuple[float, float]]
+    figure_: Any
+    ax_: Any
+
+    def plot(self, ax: Any = None) -> Self:
+        """Draw.
+
+        Parameters
+        ----------
+        ax : Axes or array-like of Axes, default=None
+            Axes to draw on, one per panel; by default those of a new figure. Displays with a lower
+            panel split the axes, which must then belong to a grid, as those made by
+            ``plt.subplots`` do.
+
+        Returns
+        -------
+        self
+        """
+        self.figure_, axes = panels(ax, self._n_panels(), self.panel_size)
+        self._draw(axes)
+        return self
+
+    def _n_panels(self) -> int:
+        return 1
+
+    def _draw(self, axes: np.ndarray) -> None:
+        raise NotImplementedError
+
+
+class QuantileDisplay(Display):
+    """A display of predicted quantiles of all targets."""
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Any,
+        y: Any,
+        *,
+        levels: Sequence[float] = CALIBRATION_LEVELS,
+        targets: Sequence[str] | None = None,
+        ax: Any = None,
+        **options: Any,
+    ) -> Self:
+        """Predict quantiles, then draw.
+
+        Parameters
+        ----------
+        estimator : estimator
+            A fitted estimator with ``predict_quantiles(X, levels)``.
+        X : array-like of shape (n_galaxies, n_features)
+            Its input.
+        y : array-like of shape (n_galaxies,) or (n_galaxies, n_targets)
+            Labels, in dex. Columns are matched with the estimator's targets by name.
+        levels : sequence of float, default=(0.025, 0.05, ..., 0.975)
+            Levels of the quantiles to predict, growing, between 0 and 1.
+        targets : sequence of str, default=None
+            What the estimator predicts, in order, if it has no `targets_`.
+        ax : Axes or array-like of Axes, default=None
+            Axes to draw on, as for `plot`.
+        **options : dict
+            As for `from_predictions`.
+
+        Returns
+        -------
+        Display
+            Drawn.
+        """
+        labels, names = read_labels(estimator, X, y, targets)
+        y_quantiles = estimator.predict_quantiles(X, levels)
+        return cls.from_predictions(labels, y_quantiles, levels, targets=names, ax=ax, **options)
+
+    @classmethod
+    def from_predictions(
+        cls,
+        y_true: Any,
+        y_quantiles: Any,
+        levels: Sequence[float],
+        *,
+        targets: Sequence[str] | None = None,
+        ax: Any = None,
+        **options: Any,
+    ) -> Self:
+        """Draw given quantiles.
+
+        Parameters
+        ----------
+        y_true : array-like of shape (n_galaxies,) or (n_galaxies, n_targets)
+            Labels, in dex, matched as in `sfml.metrics`. NaN is left out.
+        y_quantiles : array-like of shape (n_galaxies, ..., n_levels)
+            Predicted quantiles, in dex, of one target or, with an axis for them, of several.
+        levels : sequence of float of length n_levels
+            Their levels, growing, between 0 and 1, at least two.
+        targets : sequence of str, default=None
+            Targets of the columns without names, in order.
+        ax : Axes or array-like of Axes, default=None
+            Axes to draw on, as for `plot`.
+        **options : dict
+            `coverages` of a `CoverageDisplay`, as for `sfml.metrics.coverage_curve`; `n_bins` of a
+            `PITDisplay`.
+
+        Returns
+        -------
+        Display
+            Drawn.
+        """
+        display = cls._of_quantiles(y_true, y_quantiles, levels, targets, **options)
+        return display.plot(ax=ax)
+
+    @classmethod
+    def _of_quantiles(
+        cls, y_true: Any, y_quantiles: Any, levels: Any, targets: Any, **options: Any
+    ) -> Self:
+        raise NotImplementedError
+
+
+def names_for(
+    y_true: Any, target: str | int | None, targets: Sequence[str] | None
+) -> Sequence[str] | None:
+    """Names of the targets, of which a lone one without a name is called `target`."""
+    unnamed = targets is None or list(targets) == ["target_0"]
+    is_alone = np.shape(y_true)[1:] in ((), (1,))
+    return [target] if isinstance(target, str) and unnamed and is_alone else targets
+
+
+def only_one(pairs: list[Pair]) -> Pair:
+    """Return the one target, or ask for a choice."""
+    if len(pairs) > 1:
+        raise ValueError(f"Choose target= of {', '.join(pair.name for pair in pairs)}.")
+    return pairs[0]
+
+
 def axis_label(name: str) -> str:
-    """Label of a quantity with its unit; the name itself where it is not one we know."""
+    """Label of a quantity with its unit; the name itself where it is not known."""
     return _LABELS.get(name, name)
 
 
 def plain_name(name: str) -> str:
-    """Name of a target as a legend or title has it, without its unit."""
+    """Name of a target in a legend or title, without its unit."""
     return {"sfr": "SFR"}.get(name, name.replace("_", " "))
 
 
 def panels(ax: Any, n_panels: int, panel_size: tuple[float, float]) -> tuple[Any, np.ndarray]:
-    """Figure and axes to draw on, side by side: new ones, or those given.
-
-    Parameters
-    ----------
-    ax : Axes, array-like of Axes or None
-        The axes given by the user.
-    n_panels : int
-        How many are needed.
-    panel_size : tuple of float
-        Width and height of a new panel, in inches.
-
-    Returns
-    -------
-    figure : Figure
-    axes : ndarray of Axes, of shape (n_panels,)
-    """
+    """Figure and axes to draw on, side by side: new ones of this size in inches, or those given."""
     if ax is None:
         width, height = panel_size
         figure, axes = _pyplot().subplots(
@@ -61,24 +182,14 @@ def panels(ax: Any, n_panels: int, panel_size: tuple[float, float]) -> tuple[Any
         return figure, axes[0]
     axes = np.array([ax] if not isinstance(ax, Iterable) else ax, dtype=object).ravel()
     if len(axes) != n_panels:
-        raise ValueError(f"ax must hold {n_panels} axes, one a panel; got {len(axes)}.")
+        raise ValueError(f"ax must hold {n_panels} axes, one per panel; got {len(axes)}.")
     return axes[0].figure, axes
 
 
 def split(ax: Any, heights: tuple[float, float] = (3, 1)) -> Any:
-    """Shrink the axes to the upper part of their place, and add axes in the lower part.
+    """Shrink axes that belong to a grid to the upper part of their place; return axes below them.
 
-    Parameters
-    ----------
-    ax : Axes
-        Axes which belong to a grid.
-    heights : (float, float), default=(3, 1)
-        Relative heights of both parts.
-
-    Returns
-    -------
-    Axes
-        The new ones, which share the horizontal axis.
+    The new axes share the horizontal axis. `heights` are those of both parts, relative.
     """
     place = ax.get_subplotspec()
     if place is None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
-from sfml.displays.base import BLUE, axis_label, panels, plain_name, split
-from sfml.metrics.interval_tables import bin_edges, bin_of, read_by
+from sfml.displays.base import BLUE, Display, axis_label, names_for, only_one, plain_name, split
 from sfml.metrics.intervals import inside
-from sfml.metrics.pairing import pair_targets
-from sfml.metrics.predictive import check_coverage, pair_intervals
+from sfml.metrics.pairing import check_same_rows, pair_intervals, pair_targets, read_labels
+from sfml.metrics.tables import bin_edges, bin_of, read_by
+from sfml.uncertainty.distribution import check_coverage
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,7 +20,8 @@ if TYPE_CHECKING:
 _POINTS = {"fmt": "o", "color": BLUE, "ms": 4.5, "lw": 1.2}
 
 
-class BinnedResidualDisplay:
+@dataclass(kw_only=True, eq=False, repr=False)
+class BinnedResidualDisplay(Display):
     """Residuals of one target in bins of a quantity, and the coverage of its intervals below.
 
     Above: the median residual, predicted minus actual, and the 16th to 84th percentiles, in bins
@@ -71,24 +74,15 @@ class BinnedResidualDisplay:
     'redshift'
     """
 
-    def __init__(
-        self,
-        *,
-        by: np.ndarray,
-        residual: np.ndarray,
-        covered: np.ndarray,
-        coverage: float,
-        target: str = "target_0",
-        by_name: str = "by",
-        n_bins: int = 10,
-    ):
-        self.by = by
-        self.residual = residual
-        self.covered = covered
-        self.coverage = coverage
-        self.target = target
-        self.by_name = by_name
-        self.n_bins = n_bins
+    by: np.ndarray
+    residual: np.ndarray
+    covered: np.ndarray
+    coverage: float
+    target: str = "target_0"
+    by_name: str = "by"
+    n_bins: int = 10
+
+    panel_size = (5.6, 5.0)
 
     @classmethod
     def from_estimator(
@@ -113,9 +107,9 @@ class BinnedResidualDisplay:
         X : array-like of shape (n_galaxies, n_features)
             Its input.
         y : array-like of shape (n_galaxies,) or (n_galaxies, n_targets)
-            Labels, in dex.
+            Labels, in dex. Columns are matched with the estimator's targets by name.
         by : array-like of shape (n_galaxies,)
-            The quantity, one value a galaxy, such as ``X["Z"]``. NaN is left out.
+            The quantity, one value per galaxy, such as ``X["Z"]``. NaN is left out.
         coverage : float, default=0.68
             Nominal coverage of the interval, between 0 and 1.
         target : str or int, default=None
@@ -125,23 +119,26 @@ class BinnedResidualDisplay:
         n_bins : int, default=10
             Number of bins.
         ax : Axes, default=None
-            Axes to split into the two panels; by default those of a new figure.
+            Axes to draw on, as for `plot`.
 
         Returns
         -------
         BinnedResidualDisplay
             The display, drawn.
         """
-        tail = (1 - check_coverage(coverage)) / 2
-        quantiles = np.asarray(estimator.predict_quantiles(X, (tail, 0.5, 1 - tail)))
+        lower, upper = check_coverage(coverage)
+        labels, targets = read_labels(estimator, X, y)
+        check_same_rows(X, by, "X", "by")
+        quantiles = np.asarray(estimator.predict_quantiles(X, (lower, 0.5, upper)))
         return cls.from_predictions(
-            y,
+            labels,
             quantiles[..., 1],
             by,
             lower=quantiles[..., 0],
             upper=quantiles[..., 2],
             coverage=coverage,
             target=target,
+            targets=targets,
             by_name=by_name,
             n_bins=n_bins,
             ax=ax,
@@ -158,6 +155,7 @@ class BinnedResidualDisplay:
         upper: Any,
         coverage: float,
         target: str | int | None = None,
+        targets: Sequence[str] | None = None,
         by_name: str | None = None,
         n_bins: int = 10,
         ax: Axes | None = None,
@@ -167,22 +165,24 @@ class BinnedResidualDisplay:
         Parameters
         ----------
         y_true, y_pred : array-like of shape (n_galaxies,) or (n_galaxies, n_targets)
-            Labels and predictions, in dex, matched by position. NaN is left out.
+            Labels and predictions, in dex, matched as in `sfml.metrics`. NaN is left out.
         by : array-like of shape (n_galaxies,)
-            The quantity, one value a galaxy. NaN is left out.
+            The quantity, one value per galaxy. NaN is left out.
         lower, upper : array-like of shape (n_galaxies,) or (n_galaxies, n_targets)
             Both ends of the intervals, in dex. NaN is left out.
         coverage : float
             Nominal coverage of the intervals, between 0 and 1.
         target : str or int, default=None
-            The target to draw, by name or position; needed if there are several. Of labels with
-            one dimension, it is the name.
+            The target to draw, by name or position; needed if there are several. It names a
+            single column without a name.
+        targets : sequence of str, default=None
+            Targets of the columns without names, in order.
         by_name : str, default=None
             The quantity, for the axis label; by default the name of `by`, if it has one.
         n_bins : int, default=10
             Number of bins; fewer are drawn where many values are equal.
         ax : Axes, default=None
-            Axes to split into the two panels; by default those of a new figure.
+            Axes to draw on, as for `plot`.
 
         Returns
         -------
@@ -194,13 +194,11 @@ class BinnedResidualDisplay:
         ValueError
             If there is no such target, if none is chosen of several, or if no galaxy is left.
         """
-        is_name = np.ndim(y_true) == 1 and isinstance(target, str)
-        names = [str(target)] if is_name else None
-        points = pair_targets(y_true, y_pred, targets=names, only=target)
-        if len(points) > 1:
-            raise ValueError(f"Choose target= of {', '.join(point.name for point in points)}.")
-        (point,) = points
-        (pair,) = pair_intervals(y_true, lower, upper, targets=names, only=target)
+        check_coverage(coverage)
+        check_same_rows(y_true, by, "y_true", "by")
+        targets = names_for(y_true, target, targets)
+        point = only_one(pair_targets(y_true, y_pred, targets=targets, only=target))
+        (pair,) = pair_intervals(y_true, lower, upper, targets=targets, only=target)
         value = read_by(by, len(pair.kept))
         kept = point.kept & pair.kept & ~np.isnan(value)
         if not kept.any():
@@ -210,35 +208,21 @@ class BinnedResidualDisplay:
             )
         display = cls(
             by=value[kept],
-            residual=(point.y_pred - point.y_true)[kept[point.kept]],
+            residual=(point.predicted - point.y_true)[kept[point.kept]],
             covered=inside(pair)[kept[pair.kept]],
-            coverage=check_coverage(coverage),
+            coverage=float(coverage),
             target=pair.name,
             by_name=str(getattr(by, "name", None) or "by") if by_name is None else by_name,
             n_bins=n_bins,
         )
         return display.plot(ax=ax)
 
-    def plot(self, ax: Axes | None = None) -> Self:
-        """Draw both panels.
-
-        Parameters
-        ----------
-        ax : Axes, default=None
-            Axes to split into the two panels; they must belong to a grid, as those made by
-            ``plt.subplots`` do. By default, those of a new figure.
-
-        Returns
-        -------
-        BinnedResidualDisplay
-            This display.
-        """
-        self.figure_, (self.ax_,) = panels(ax, 1, (5.6, 5.0))
+    def _draw(self, axes: np.ndarray) -> None:
+        (self.ax_,) = axes
         self.coverage_ax_ = split(self.ax_, (3, 2))
         bins = _Bins.of(self.by, self.n_bins)
         self._draw_residuals(bins)
         self._draw_coverage(bins)
-        return self
 
     def _draw_residuals(self, bins: _Bins) -> None:
         percentiles = [np.percentile(self.residual[here], [16, 50, 84]) for here in bins.members]

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from scipy.stats import binom
 
-from sfml.displays.base import CALIBRATION_LEVELS, COLOURS, panels, plain_name, split
+from sfml.displays.base import COLOURS, QuantileDisplay, plain_name, split
 from sfml.metrics import coverage_curve
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.axes import Axes
 
 
-class CoverageDisplay:
+@dataclass(kw_only=True, eq=False, repr=False)
+class CoverageDisplay(QuantileDisplay):
     """Empirical against nominal coverage of central intervals, and their difference below.
 
-    Calibrated predictions lie on the diagonal. Curves below it mean intervals which are too
+    Calibrated predictions lie on the diagonal. Curves below it mean intervals that are too
     narrow. The grey band is where 95 % of calibrated predictions would lie, at each nominal
-    coverage by itself, for as many galaxies as there are; with unequal numbers a target, for the
-    least of them.
+    coverage by itself, for as many galaxies as there are; where targets have unequal numbers,
+    for the least of them.
 
     Make one with `from_estimator` or `from_predictions`.
 
@@ -30,7 +30,7 @@ class CoverageDisplay:
     ----------
     curve : DataFrame
         Columns `target`, `nominal`, `empirical` and `n`, as `sfml.metrics.coverage_curve` and
-        `sfml.metrics.tarp` give them; several such tables may be concatenated.
+        `sfml.metrics.tarp` return them; several such tables may be concatenated.
 
     Attributes
     ----------
@@ -56,102 +56,19 @@ class CoverageDisplay:
     ['stellar_mass']
     """
 
-    def __init__(self, *, curve: pd.DataFrame):
-        self.curve = curve
+    curve: pd.DataFrame
+
+    panel_size = (4.8, 5.8)
 
     @classmethod
-    def from_estimator(
-        cls,
-        estimator: Any,
-        X: Any,
-        y: Any,
-        *,
-        levels: Sequence[float] = CALIBRATION_LEVELS,
-        coverages: Sequence[float] | None = None,
-        targets: Sequence[str] | None = None,
-        ax: Axes | None = None,
+    def _of_quantiles(  # type: ignore[override]
+        cls, y_true: Any, y_quantiles: Any, levels: Any, targets: Any, coverages: Any = None
     ) -> Self:
-        """Predict quantiles, then draw.
-
-        Parameters
-        ----------
-        estimator : estimator
-            A fitted estimator with ``predict_quantiles(X, levels)``.
-        X : array-like of shape (n_galaxies, n_features)
-            Its input.
-        y : array-like of shape (n_galaxies,) or (n_galaxies, n_targets)
-            Labels, in dex.
-        levels : sequence of float, default=(0.025, 0.05, ..., 0.975)
-            Levels of the quantiles to predict, growing, between 0 and 1.
-        coverages : sequence of float, default=None
-            Nominal coverages, between 0 and 1; by default 0.05, 0.1, ..., 0.95.
-        targets : sequence of str, default=None
-            Names of the targets, by default those of the columns of `y`.
-        ax : Axes, default=None
-            Axes to split into the two panels; by default those of a new figure.
-
-        Returns
-        -------
-        CoverageDisplay
-            The display, drawn.
-        """
-        y_quantiles = estimator.predict_quantiles(X, levels)
-        return cls.from_predictions(
-            y, y_quantiles, levels, coverages=coverages, targets=targets, ax=ax
-        )
-
-    @classmethod
-    def from_predictions(
-        cls,
-        y_true: Any,
-        y_quantiles: Any,
-        levels: Sequence[float],
-        *,
-        coverages: Sequence[float] | None = None,
-        targets: Sequence[str] | None = None,
-        ax: Axes | None = None,
-    ) -> Self:
-        """Draw the coverage curve of given quantiles.
-
-        Parameters
-        ----------
-        y_true : array-like of shape (n_galaxies,) or (n_galaxies, n_targets)
-            Labels, in dex. NaN is left out.
-        y_quantiles : array-like of shape (n_galaxies, ..., n_levels)
-            Predicted quantiles, in dex, of one target or, with an axis for them, of several. A
-            galaxy with NaN is left out.
-        levels : sequence of float of length n_levels
-            Levels of the quantiles, growing, between 0 and 1, at least two.
-        coverages : sequence of float, default=None
-            Nominal coverages, between 0 and 1; by default 0.05, 0.1, ..., 0.95.
-        targets : sequence of str, default=None
-            Names of the targets, by default those of the columns of `y_true`.
-        ax : Axes, default=None
-            Axes to split into the two panels; by default those of a new figure.
-
-        Returns
-        -------
-        CoverageDisplay
-            The display, drawn.
-        """
         curve = coverage_curve(y_true, y_quantiles, levels, coverages, targets=targets)
-        return cls(curve=curve).plot(ax=ax)
+        return cls(curve=curve)
 
-    def plot(self, ax: Axes | None = None) -> Self:
-        """Draw both panels.
-
-        Parameters
-        ----------
-        ax : Axes, default=None
-            Axes to split into the two panels; they must belong to a grid, as those made by
-            ``plt.subplots`` do. By default, those of a new figure.
-
-        Returns
-        -------
-        CoverageDisplay
-            This display.
-        """
-        self.figure_, (self.ax_,) = panels(ax, 1, (4.8, 5.8))
+    def _draw(self, axes: np.ndarray) -> None:
+        (self.ax_,) = axes
         self.difference_ax_ = split(self.ax_, (5, 2))
         self._draw_expected()
         self.lines_, self.difference_lines_ = {}, {}
@@ -169,7 +86,6 @@ class CoverageDisplay:
         self.ax_.legend(loc="upper left", frameon=False)
         self.difference_ax_.set(xlabel="nominal coverage", ylabel="emp. − nominal")
         self.difference_ax_.margins(y=0.15)
-        return self
 
     def _draw_expected(self) -> None:
         n = int(self.curve["n"].min())

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from sfml.displays.base import BLUE, VERMILLION, axis_label, panels
+from sfml.displays.base import BLUE, VERMILLION, Display, axis_label
 from sfml.tables.extraction import column_names, extract
 
 if TYPE_CHECKING:
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 Limits = tuple[float | None, float | None]
 
 
-class DistributionDisplay:
+@dataclass(kw_only=True, eq=False, repr=False)
+class DistributionDisplay(Display):
     """Histograms of columns of a catalogue, with the limits of a selection as vertical lines.
 
     Make one with `from_catalogue`.
@@ -42,7 +44,7 @@ class DistributionDisplay:
     limit_lines_ : dict of str to list of Line2D
         The lines at the limits of each column.
     texts_ : dict of str to Text
-        The fraction inside the limits, for each column which has limits.
+        The fraction inside the limits, for each column that has limits.
 
     Examples
     --------
@@ -54,11 +56,10 @@ class DistributionDisplay:
     0.75
     """
 
-    def __init__(
-        self, *, values: Mapping[str, np.ndarray], limits: Mapping[str, Limits] | None = None
-    ):
-        self.values = values
-        self.limits = limits
+    values: Mapping[str, np.ndarray]
+    limits: Mapping[str, Limits] | None = None
+
+    panel_size = (4.2, 3.6)
 
     def fraction_inside(self, name: str) -> float:
         """Fraction of a column's values within its limits, both ends included.
@@ -103,7 +104,7 @@ class DistributionDisplay:
         limits : dict of str to (low, high), default=None
             Limits of a selection. Both ends are inside; None is no limit.
         ax : Axes or array-like of Axes, default=None
-            Axes to draw on, one a column; by default those of a new figure.
+            Axes to draw on, as for `plot`.
 
         Returns
         -------
@@ -114,7 +115,7 @@ class DistributionDisplay:
         ------
         ValueError
             If a column is lacking, has no finite value, or has an infinite one, or if limits are
-            given for a column which is not drawn.
+            given for a column that is not drawn.
         """
         columns = [columns] if isinstance(columns, str) else columns
         columns = list(column_names(catalogue) or () if columns is None else columns)
@@ -127,20 +128,11 @@ class DistributionDisplay:
         values = {name: _finite(table[:, k], name) for k, name in enumerate(columns)}
         return cls(values=values, limits=limits).plot(ax=ax)
 
-    def plot(self, ax: Any = None) -> Self:
-        """Draw the histograms.
+    def _n_panels(self) -> int:
+        return len(self.values)
 
-        Parameters
-        ----------
-        ax : Axes or array-like of Axes, default=None
-            Axes to draw on, one a column; by default those of a new figure.
-
-        Returns
-        -------
-        DistributionDisplay
-            This display.
-        """
-        self.figure_, self.ax_ = panels(ax, len(self.values), (4.2, 3.6))
+    def _draw(self, axes: np.ndarray) -> None:
+        self.ax_ = axes
         self.histograms_: dict[str, StepPatch] = {}
         self.limit_lines_: dict[str, list[Line2D]] = {}
         self.texts_: dict[str, Text] = {}
@@ -150,7 +142,6 @@ class DistributionDisplay:
             panel.set_xlabel(axis_label(name))
             self._draw_limits(panel, name)
         self.ax_[0].set_ylabel("galaxies")
-        return self
 
     def _draw_limits(self, panel: Axes, name: str) -> None:
         ends = [end for end in (self.limits or {}).get(name, ()) if end is not None]

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from sfml.displays.base import BLUE, VERMILLION, axis_label, panels
+from sfml.displays.base import BLUE, VERMILLION, Display, axis_label
+from sfml.metrics.pairing import learnt
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
 
-class LossCurveDisplay:
+@dataclass(kw_only=True, eq=False, repr=False)
+class LossCurveDisplay(Display):
     """Loss of a network on its training and validation rows, against epoch.
 
     The epoch with the least validation loss is marked.
@@ -51,18 +54,12 @@ class LossCurveDisplay:
     1
     """
 
-    def __init__(
-        self,
-        *,
-        epochs: np.ndarray,
-        loss: np.ndarray,
-        val_loss: np.ndarray | None = None,
-        target: str | None = None,
-    ):
-        self.epochs = epochs
-        self.loss = loss
-        self.val_loss = val_loss
-        self.target = target
+    epochs: np.ndarray
+    loss: np.ndarray
+    val_loss: np.ndarray | None = None
+    target: str | None = None
+
+    panel_size = (6.0, 4.0)
 
     @property
     def best_epoch(self) -> int | None:
@@ -81,11 +78,11 @@ class LossCurveDisplay:
         ----------
         estimator : estimator
             A fitted regressor whose `history_` is a DataFrame, or a dict from target to DataFrame,
-            or a Pipeline with such a regressor at its end.
+            or a Pipeline or search with such a regressor at its end.
         target : str, default=None
             The target to draw; needed if there are several.
         ax : Axes, default=None
-            Axes to draw on; by default those of a new figure.
+            Axes to draw on, as for `plot`.
 
         Returns
         -------
@@ -99,11 +96,10 @@ class LossCurveDisplay:
         ValueError
             If there is no such target, or none is chosen of several.
         """
-        regressor = estimator.steps[-1][1] if hasattr(estimator, "steps") else estimator
-        history = getattr(regressor, "history_", None)
+        history = learnt(estimator, "history_")
         if history is None or len(history) == 0:
             raise TypeError(
-                f"{type(regressor).__name__} has no history_: only networks that are fitted do."
+                f"{type(estimator).__name__} has no history_: only networks that are fitted do."
             )
         if isinstance(history, dict):
             if target is None and len(history) == 1:
@@ -127,7 +123,7 @@ class LossCurveDisplay:
         target : str, default=None
             The target, for the title.
         ax : Axes, default=None
-            Axes to draw on; by default those of a new figure.
+            Axes to draw on, as for `plot`.
 
         Returns
         -------
@@ -151,20 +147,8 @@ class LossCurveDisplay:
         )
         return display.plot(ax=ax)
 
-    def plot(self, ax: Axes | None = None) -> Self:
-        """Draw the curves.
-
-        Parameters
-        ----------
-        ax : Axes, default=None
-            Axes to draw on; by default those of a new figure.
-
-        Returns
-        -------
-        LossCurveDisplay
-            This display.
-        """
-        self.figure_, (self.ax_,) = panels(ax, 1, (6.0, 4.0))
+    def _draw(self, axes: np.ndarray) -> None:
+        (self.ax_,) = axes
         self.lines_ = self.ax_.plot(self.epochs, self.loss, color=BLUE, lw=1.2, label="training")
         if self.val_loss is not None:
             self.lines_ += self.ax_.plot(
@@ -176,7 +160,6 @@ class LossCurveDisplay:
         if self.target is not None:
             self.ax_.set_title(axis_label(self.target))
         self.ax_.legend(frameon=False)
-        return self
 
     def _set_ticks(self) -> None:
         from matplotlib.ticker import AutoLocator, LogLocator

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from sfml.bands import GAMA, BandSet
-from sfml.displays.base import BLUE, panels
+from sfml.displays.base import BLUE, Display
 from sfml.tables.extraction import extract
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-class LowSNRDisplay:
-    """Number of galaxies a band with a low signal-to-noise ratio, flux / error.
+@dataclass(kw_only=True, eq=False, repr=False)
+class LowSNRDisplay(Display):
+    """Number of galaxies with a low signal-to-noise ratio, flux / error, in each band.
 
     A missing measurement is not counted as a low one. The label of a bar is its share of the
     measurements of that band.
@@ -30,7 +32,7 @@ class LowSNRDisplay:
     counts : ndarray of shape (n_bands,)
         Number of galaxies with a low signal-to-noise ratio.
     n_measured : ndarray of shape (n_bands,)
-        Number of galaxies which were measured.
+        Number of galaxies that were measured.
     min_snr : float, default=3
         Ratios below this are low.
 
@@ -41,7 +43,7 @@ class LowSNRDisplay:
     figure_ : Figure
         The figure.
     bars_ : BarContainer
-        The bars, one a band.
+        The bars, one per band.
 
     Examples
     --------
@@ -54,18 +56,12 @@ class LowSNRDisplay:
     (array([1]), array([2]))
     """
 
-    def __init__(
-        self,
-        *,
-        bands: Sequence[str],
-        counts: np.ndarray,
-        n_measured: np.ndarray,
-        min_snr: float = 3,
-    ):
-        self.bands = bands
-        self.counts = counts
-        self.n_measured = n_measured
-        self.min_snr = min_snr
+    bands: Sequence[str]
+    counts: np.ndarray
+    n_measured: np.ndarray
+    min_snr: float = 3
+
+    panel_size = (8.0, 4.0)
 
     @classmethod
     def from_catalogue(
@@ -87,7 +83,7 @@ class LowSNRDisplay:
         min_snr : float, default=3
             Ratios below this are low.
         ax : Axes, default=None
-            Axes to draw on; by default those of a new figure.
+            Axes to draw on, as for `plot`.
 
         Returns
         -------
@@ -113,20 +109,8 @@ class LowSNRDisplay:
         )
         return display.plot(ax=ax)
 
-    def plot(self, ax: Axes | None = None) -> Self:
-        """Draw the bars.
-
-        Parameters
-        ----------
-        ax : Axes, default=None
-            Axes to draw on; by default those of a new figure.
-
-        Returns
-        -------
-        LowSNRDisplay
-            This display.
-        """
-        self.figure_, (self.ax_,) = panels(ax, 1, (8.0, 4.0))
+    def _draw(self, axes: np.ndarray) -> None:
+        (self.ax_,) = axes
         self.bars_ = self.ax_.bar(list(self.bands), self.counts, color=BLUE)
         shares = [
             f"{count / n:.0%}" if n else "none"
@@ -138,4 +122,3 @@ class LowSNRDisplay:
         self.ax_.yaxis.set_major_formatter("{x:,.0f}")
         self.ax_.set_xlabel("band (with the share of its measurements; missing ones do not count)")
         self.ax_.set_ylabel(f"galaxies with S/N < {self.min_snr:g}")
-        return self

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 from scipy.stats import binom
 
-from sfml.displays.base import BLUE, CALIBRATION_LEVELS, panels, plain_name
-from sfml.metrics.predictive import check_levels, pair_quantiles
+from sfml.displays.base import BLUE, QuantileDisplay, plain_name
+from sfml.metrics.pairing import pair_quantiles
 from sfml.metrics.quantiles import pit_of
+from sfml.uncertainty.distribution import check_levels
 
 
-class PITDisplay:
+@dataclass(kw_only=True, eq=False, repr=False)
+class PITDisplay(QuantileDisplay):
     """Histogram of the PIT values of each target, with the band expected of calibrated ones.
 
     PIT values are the predicted CDF at the labels, and uniform if the predictions are calibrated.
-    A hump means intervals too wide, raised ends intervals too narrow, a slope a bias. The grey
+    A hump means intervals that are too wide, raised ends too narrow ones, a slope a bias. The grey
     band holds 95 % of what calibrated predictions would show, in each bin by itself.
 
     Make one with `from_estimator` or `from_predictions`.
@@ -51,102 +54,24 @@ class PITDisplay:
     [0.5, 0.84, 0.16]
     """
 
-    def __init__(self, *, values: Mapping[str, np.ndarray], n_bins: int = 20):
-        self.values = values
-        self.n_bins = n_bins
+    values: Mapping[str, np.ndarray]
+    n_bins: int = 20
+
+    panel_size = (3.6, 3.2)
 
     @classmethod
-    def from_estimator(
-        cls,
-        estimator: Any,
-        X: Any,
-        y: Any,
-        *,
-        levels: Sequence[float] = CALIBRATION_LEVELS,
-        n_bins: int = 20,
-        targets: Sequence[str] | None = None,
-        ax: Any = None,
+    def _of_quantiles(  # type: ignore[override]
+        cls, y_true: Any, y_quantiles: Any, levels: Any, targets: Any, n_bins: int = 20
     ) -> Self:
-        """Predict quantiles, then draw.
-
-        Parameters
-        ----------
-        estimator : estimator
-            A fitted estimator with ``predict_quantiles(X, levels)``.
-        X : array-like of shape (n_galaxies, n_features)
-            Its input.
-        y : array-like of shape (n_galaxies,) or (n_galaxies, n_targets)
-            Labels, in dex.
-        levels : sequence of float, default=(0.025, 0.05, ..., 0.975)
-            Levels of the quantiles to predict, growing, between 0 and 1.
-        n_bins : int, default=20
-            Number of bins.
-        targets : sequence of str, default=None
-            Names of the targets, by default those of the columns of `y`.
-        ax : Axes or array-like of Axes, default=None
-            Axes to draw on, one a target; by default those of a new figure.
-
-        Returns
-        -------
-        PITDisplay
-            The display, drawn.
-        """
-        y_quantiles = estimator.predict_quantiles(X, levels)
-        return cls.from_predictions(y, y_quantiles, levels, n_bins=n_bins, targets=targets, ax=ax)
-
-    @classmethod
-    def from_predictions(
-        cls,
-        y_true: Any,
-        y_quantiles: Any,
-        levels: Sequence[float],
-        *,
-        n_bins: int = 20,
-        targets: Sequence[str] | None = None,
-        ax: Any = None,
-    ) -> Self:
-        """Draw the PIT values of given quantiles.
-
-        Parameters
-        ----------
-        y_true : array-like of shape (n_galaxies,) or (n_galaxies, n_targets)
-            Labels, in dex. NaN is left out.
-        y_quantiles : array-like of shape (n_galaxies, ..., n_levels)
-            Predicted quantiles, in dex, of one target or, with an axis for them, of several. A
-            galaxy with NaN is left out.
-        levels : sequence of float of length n_levels
-            Levels of the quantiles, growing, between 0 and 1, at least two.
-        n_bins : int, default=20
-            Number of bins.
-        targets : sequence of str, default=None
-            Names of the targets, by default those of the columns of `y_true`.
-        ax : Axes or array-like of Axes, default=None
-            Axes to draw on, one a target; by default those of a new figure.
-
-        Returns
-        -------
-        PITDisplay
-            The display, drawn.
-        """
-        at = check_levels(levels)
+        at = check_levels(levels, least=2, growing=True, name="levels")
         pairs = pair_quantiles(y_true, y_quantiles, at, targets=targets)
-        values = {pair.name: pit_of(pair, at) for pair in pairs}
-        return cls(values=values, n_bins=n_bins).plot(ax=ax)
+        return cls(values={pair.name: pit_of(pair, at) for pair in pairs}, n_bins=n_bins)
 
-    def plot(self, ax: Any = None) -> Self:
-        """Draw the histograms.
+    def _n_panels(self) -> int:
+        return len(self.values)
 
-        Parameters
-        ----------
-        ax : Axes or array-like of Axes, default=None
-            Axes to draw on, one a target; by default those of a new figure.
-
-        Returns
-        -------
-        PITDisplay
-            This display.
-        """
-        self.figure_, self.ax_ = panels(ax, len(self.values), (3.6, 3.2))
+    def _draw(self, axes: np.ndarray) -> None:
+        self.ax_ = axes
         self.histograms_, self.bands_ = {}, {}
         edges = np.linspace(0, 1, self.n_bins + 1)
         for panel, (name, values) in zip(self.ax_, self.values.items(), strict=True):
@@ -159,4 +84,3 @@ class PITDisplay:
             panel.set(xlim=(0, 1), xlabel="PIT", title=f"{plain_name(name)}, n = {n:,}")
             panel.set_ylim(0, 1.15 * max(density.max(), high))
         self.ax_[0].set_ylabel("density of galaxies")
-        return self

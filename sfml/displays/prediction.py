@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from sfml.displays.base import BLUE, VERMILLION, axis_label, panels, split
+from sfml.displays.base import (
+    BLUE,
+    VERMILLION,
+    Display,
+    axis_label,
+    names_for,
+    only_one,
+    split,
+)
 from sfml.metrics import error, nmad
-from sfml.metrics.pairing import pair_targets
+from sfml.metrics.pairing import pair_targets, read_labels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,7 +26,8 @@ if TYPE_CHECKING:
 _MANY = 1000  # from here on, points hide each other and are coloured by their density
 
 
-class PredictionDisplay:
+@dataclass(kw_only=True, eq=False, repr=False)
+class PredictionDisplay(Display):
     """Predicted against actual values of one target, and the residuals below.
 
     The solid line is where predictions equal the labels, the dashed line the least-squares fit of
@@ -34,7 +45,7 @@ class PredictionDisplay:
     truth : str, default="actual"
         What made the labels, for the axis label: "MAGPHYS", say.
     n_left_out : int, default=0
-        Number of galaxies which are not shown, as their label or prediction is NaN.
+        Number of galaxies that are not shown, as their label or prediction is NaN.
 
     Attributes
     ----------
@@ -60,20 +71,13 @@ class PredictionDisplay:
     'n = 3'
     """
 
-    def __init__(
-        self,
-        *,
-        y_true: np.ndarray,
-        y_pred: np.ndarray,
-        target: str = "target_0",
-        truth: str = "actual",
-        n_left_out: int = 0,
-    ):
-        self.y_true = y_true
-        self.y_pred = y_pred
-        self.target = target
-        self.truth = truth
-        self.n_left_out = n_left_out
+    y_true: np.ndarray
+    y_pred: np.ndarray
+    target: str = "target_0"
+    truth: str = "actual"
+    n_left_out: int = 0
+
+    panel_size = (5.6, 6.4)
 
     @classmethod
     def from_estimator(
@@ -95,20 +99,23 @@ class PredictionDisplay:
         X : array-like of shape (n_galaxies, n_features)
             Its input.
         y : array-like of shape (n_galaxies,) or (n_galaxies, n_targets)
-            Labels, in dex.
+            Labels, in dex. Columns are matched with the estimator's targets by name.
         target : str or int, default=None
             The target to draw, by name or position; needed if there are several.
         truth : str, default="actual"
             What made the labels, for the axis label.
         ax : Axes, default=None
-            Axes to split into the two panels; by default those of a new figure.
+            Axes to draw on, as for `plot`.
 
         Returns
         -------
         PredictionDisplay
             The display, drawn.
         """
-        return cls.from_predictions(y, estimator.predict(X), target=target, truth=truth, ax=ax)
+        labels, targets = read_labels(estimator, X, y)
+        return cls.from_predictions(
+            labels, estimator.predict(X), target=target, targets=targets, truth=truth, ax=ax
+        )
 
     @classmethod
     def from_predictions(
@@ -117,6 +124,7 @@ class PredictionDisplay:
         y_pred: Any,
         *,
         target: str | int | None = None,
+        targets: Sequence[str] | None = None,
         truth: str = "actual",
         ax: Axes | None = None,
     ) -> Self:
@@ -125,14 +133,17 @@ class PredictionDisplay:
         Parameters
         ----------
         y_true, y_pred : array-like of shape (n_galaxies,) or (n_galaxies, n_targets)
-            Labels and predictions, in dex, matched by position. NaN is left out, and counted.
+            Labels and predictions, in dex, matched as in `sfml.metrics`. NaN is left out, and
+            counted.
         target : str or int, default=None
-            The target to draw, by name or position; needed if there are several. Of labels with
-            one dimension, it is the name.
+            The target to draw, by name or position; needed if there are several. It names a
+            single column without a name.
+        targets : sequence of str, default=None
+            Targets of the columns without names, in order.
         truth : str, default="actual"
             What made the labels, for the axis label.
         ax : Axes, default=None
-            Axes to split into the two panels; by default those of a new figure.
+            Axes to draw on, as for `plot`.
 
         Returns
         -------
@@ -144,39 +155,26 @@ class PredictionDisplay:
         ValueError
             If there is no such target, if none is chosen of several, or if no galaxy is left.
         """
-        is_name = np.ndim(y_true) == 1 and isinstance(target, str)
-        names = [str(target)] if is_name else None
-        pairs = pair_targets(y_true, y_pred, targets=names, only=target)
-        if len(pairs) > 1:
-            raise ValueError(f"Choose target= of {', '.join(pair.name for pair in pairs)}.")
-        name, true, pred, kept = pairs[0]
-        n_left_out = int((~kept).sum())
-        display = cls(y_true=true, y_pred=pred, target=name, truth=truth, n_left_out=n_left_out)
+        targets = names_for(y_true, target, targets)
+        pair = only_one(pair_targets(y_true, y_pred, targets=targets, only=target))
+        display = cls(
+            y_true=pair.y_true,
+            y_pred=pair.predicted,
+            target=pair.name,
+            truth=truth,
+            n_left_out=int((~pair.kept).sum()),
+        )
         return display.plot(ax=ax)
 
-    def plot(self, ax: Axes | None = None) -> Self:
-        """Draw both panels.
-
-        Parameters
-        ----------
-        ax : Axes, default=None
-            Axes to split into the two panels; they must belong to a grid, as those made by
-            ``plt.subplots`` do. By default, those of a new figure.
-
-        Returns
-        -------
-        PredictionDisplay
-            This display.
-        """
-        self.figure_, (self.ax_,) = panels(ax, 1, (5.6, 6.4))
+    def _draw(self, axes: np.ndarray) -> None:
+        (self.ax_,) = axes
         self.residual_ax_ = split(self.ax_)
         self._draw_points()
         self._draw_lines()
         self._annotate()
-        return self
 
     def _draw_points(self) -> None:
-        # Densest last, so that the crowd is seen and not the stragglers drawn over it.
+        # Densest last, so that the few far from the crowd do not hide it.
         density = _density(self.y_true, self.y_pred)
         many = len(density) >= _MANY
         order = np.argsort(density, kind="stable")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from sfml.displays.base import COLOURS, panels
+from sfml.displays.base import COLOURS, Display
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
 _N_SHOWN = len(COLOURS)
 
 
-class StandardisationDisplay:
+@dataclass(kw_only=True, eq=False, repr=False)
+class StandardisationDisplay(Display):
     """Histograms of inputs of a network, before and after they are standardised.
 
     Each panel shows the range from the 0.5th to the 99.5th percentile of its inputs. Where the
@@ -51,16 +53,17 @@ class StandardisationDisplay:
     ['before standardising', 'after standardising']
     """
 
-    def __init__(self, *, before: np.ndarray, after: np.ndarray, names: Sequence[str]):
-        self.before = before
-        self.after = after
-        self.names = names
+    before: np.ndarray
+    after: np.ndarray
+    names: Sequence[str]
+
+    panel_size = (5.0, 3.8)
 
     @classmethod
     def from_estimator(
         cls, estimator: Any, X: Any, *, features: Sequence[str] | None = None, ax: Any = None
     ) -> Self:
-        """Draw what a Pipeline's step ``scale`` receives and what it makes of it.
+        """Draw the input and the output of a Pipeline's step ``scale``.
 
         Parameters
         ----------
@@ -72,7 +75,7 @@ class StandardisationDisplay:
         features : sequence of str, default=None
             Names of the inputs to draw; by default six, spread evenly over all.
         ax : array-like of two Axes, default=None
-            Axes to draw on; by default those of a new figure.
+            Axes to draw on, as for `plot`.
 
         Returns
         -------
@@ -113,7 +116,7 @@ class StandardisationDisplay:
         names : sequence of str of length n_inputs
             Their names.
         ax : array-like of two Axes, default=None
-            Axes to draw on; by default those of a new figure.
+            Axes to draw on, as for `plot`.
 
         Returns
         -------
@@ -128,7 +131,7 @@ class StandardisationDisplay:
         before, after = np.asarray(before, dtype=float), np.asarray(after, dtype=float)
         if before.shape != after.shape or before.shape[1:] != (len(names),):
             raise ValueError(
-                "before and after must have one row a galaxy and one column a name; got shapes "
+                "before and after must have one row per galaxy and one column per name; got shapes "
                 f"{before.shape} and {after.shape} for {len(names)} names."
             )
         for name, values in zip(names, before.T, strict=True):
@@ -139,22 +142,13 @@ class StandardisationDisplay:
                 )
         return cls(before=before, after=after, names=names).plot(ax=ax)
 
-    def plot(self, ax: Any = None) -> Self:
-        """Draw both panels.
+    def _n_panels(self) -> int:
+        return 2
 
-        Parameters
-        ----------
-        ax : array-like of two Axes, default=None
-            Axes to draw on; by default those of a new figure.
-
-        Returns
-        -------
-        StandardisationDisplay
-            This display.
-        """
-        self.figure_, self.ax_ = panels(ax, 2, (5.0, 3.8))
+    def _draw(self, axes: np.ndarray) -> None:
+        self.ax_ = axes
         self.histograms_ = [
-            _draw(panel, values, self.names)
+            _draw_histograms(panel, values, self.names)
             for panel, values in zip(self.ax_, (self.before, self.after), strict=True)
         ]
         self.ax_[0].set(
@@ -162,7 +156,6 @@ class StandardisationDisplay:
         )
         self.ax_[1].set(title="after standardising", xlabel="standard deviations from the mean")
         self.ax_[1].legend(frameon=False)
-        return self
 
 
 def _choose(names: list[str], features: Sequence[str] | None) -> list[int]:
@@ -175,7 +168,7 @@ def _choose(names: list[str], features: Sequence[str] | None) -> list[int]:
     return [names.index(name) for name in features]
 
 
-def _draw(panel: Axes, values: np.ndarray, names: Sequence[str]) -> list[Any]:
+def _draw_histograms(panel: Axes, values: np.ndarray, names: Sequence[str]) -> list[Any]:
     low, high = np.nanpercentile(values, [16, 84], axis=0)
     widths = (high - low)[high > low]
     if len(widths) and widths.max() > 30 * widths.min():

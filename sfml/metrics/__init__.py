@@ -5,26 +5,36 @@ Every metric of predictions takes ``y_true`` and ``y_pred``, of shape (n_galaxie
 the same for all:
 
 - A residual is predicted minus actual: a positive `bias` means values predicted too high.
+- Columns are matched by name, in any order; GAMA's names of the targets are known. Columns without
+  names, such as those of ``predict``, are the ones that ``targets=`` names or, by default, in the
+  order of `sfml.TARGETS` where the other table names these three; else in that of the other table.
+  Results have that order too.
+- Rows are matched by position. Two pandas objects that hold the same index labels in another order
+  are an error.
 - Galaxies whose label or prediction is NaN (unlabelled, or rejected by the selection) are left out,
   for each target by itself. If none is left, that is an error, and so is an infinite value.
-- Rows are matched by position, never by index label.
-- ``multioutput="uniform_average"``, the default, gives one number, the mean over the targets;
-  ``multioutput="raw_values"`` gives an array with one entry a target.
+- ``sample_weight`` holds one number per galaxy, not negative. A galaxy of weight 2 counts as two
+  equal galaxies, one of weight 0 as none. Only numbers of galaxies (`n`), and what is computed from
+  them (standard errors, the adjusted r2), depend on the scale of the weights: let weights that are
+  no counts have a mean of 1.
+- ``multioutput="uniform_average"``, the default, returns one number, the mean over the targets;
+  ``multioutput="raw_values"`` returns an array with one entry per target.
 
 Metrics of uncertainties take what the estimators predict:
 
-- Quantiles, as ``predict_quantiles(X, levels)`` gives them, of shape (n_galaxies, n_levels) for one
-  target or (n_galaxies, n_targets, n_levels), with their `levels`, growing numbers in (0, 1).
-  Quantiles which cross are an error.
-- Intervals, as ``lower`` and ``upper`` with the shape of `y_true`, both ends inside.
+- Quantiles, as ``predict_quantiles(X, levels)`` returns them, of shape (n_galaxies, n_levels) for
+  one target or (n_galaxies, n_targets, n_levels), with their `levels`, growing numbers in (0, 1).
+  Quantiles that cross are an error.
+- Intervals, as ``lower`` and ``upper`` with the shape of `y_true`, both ends inside. An open end is
+  infinite.
 
 The same rules hold. Redshifts have metrics of their own, ``photoz_*``, in units of 1 + z.
 
-Cross-validate with `get_scorer` or `SCORERS`. The metrics of scikit-learn itself, as in
-``scoring="r2"``, refuse the NaN which the selection leaves for a rejected galaxy.
+Cross-validate with `get_scorer` or `SCORERS`, which match y with the estimator's targets by name.
+The metrics of scikit-learn itself, as in ``scoring="r2"``, refuse the NaN that the selection leaves
+for a rejected galaxy.
 """
 
-from sfml.metrics.interval_tables import binned_coverage, interval_table
 from sfml.metrics.intervals import ace, coverage, interval_score, mean_width, pinaw
 from sfml.metrics.joint import sample_quantiles, tarp
 from sfml.metrics.photoz import photoz_bias, photoz_nmad, photoz_outlier_fraction, photoz_table
@@ -40,7 +50,7 @@ from sfml.metrics.regression import (
     rmse,
 )
 from sfml.metrics.scorers import SCORERS, get_scorer
-from sfml.metrics.tables import score_table
+from sfml.metrics.tables import binned_coverage, interval_table, score_table
 
 __all__ = [
     "SCORERS",

@@ -1,27 +1,24 @@
-"""Metrics of predicted intervals: coverage, width, and scores which weigh one against the other."""
+"""Metrics of predicted intervals: coverage, width, and scores that weigh one against the other."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 import numpy as np
 
-from sfml.metrics.pairing import MultiOutput, over_targets
-from sfml.metrics.predictive import IntervalPair, check_coverage, pair_intervals
+from sfml.metrics import weights
+from sfml.metrics.pairing import Pair, pair_intervals
+from sfml.metrics.per_target import per_target
+from sfml.uncertainty.distribution import check_coverage
 
 
-def coverage(
-    y_true: Any, lower: Any, upper: Any, *, multioutput: MultiOutput = "uniform_average"
-) -> float | np.ndarray:
+def inside(pair: Pair) -> np.ndarray:
+    """Whether each label lies inside its interval, ends included."""
+    lower, upper = pair.predicted.T
+    return (lower <= pair.y_true) & (pair.y_true <= upper)
+
+
+@per_target(pair_intervals)
+def coverage(pair: Pair) -> float:
     """Fraction of the labels inside their intervals, also called PICP.
-
-    Parameters
-    ----------
-    y_true, lower, upper : array-like of shape (n_galaxies,) or (n_galaxies, n_targets)
-        Labels and both ends of the intervals, which are inside, in dex. NaN is left out.
-    multioutput : {"uniform_average", "raw_values"}, default="uniform_average"
-        The mean over the targets, or one value a target.
 
     Returns
     -------
@@ -34,32 +31,23 @@ def coverage(
     >>> metrics.coverage([9.0, 10.0, 11.0, 12.0], [8.9, 9.9, 10.9, 12.1], [9.1, 10.1, 11.1, 12.3])
     0.75
     """
-    return over_targets(coverage_of, pair_intervals(y_true, lower, upper), multioutput)
+    return float(pair.mean(inside(pair)))
 
 
-def ace(
-    y_true: Any,
-    lower: Any,
-    upper: Any,
-    coverage: float,
-    *,
-    multioutput: MultiOutput = "uniform_average",
-) -> float | np.ndarray:
+@per_target(pair_intervals)
+def ace(pair: Pair, coverage: float) -> float:
     """Average coverage error: empirical minus nominal coverage of the intervals.
 
     Parameters
     ----------
-    y_true, lower, upper : array-like of shape (n_galaxies,) or (n_galaxies, n_targets)
-        Labels and both ends of the intervals, which are inside, in dex. NaN is left out.
     coverage : float
         Nominal coverage of the intervals, between 0 and 1.
-    multioutput : {"uniform_average", "raw_values"}, default="uniform_average"
-        The mean over the targets (in which opposite errors cancel), or one value a target.
 
     Returns
     -------
     float or ndarray of shape (n_targets,)
         Between -1 and 1: negative where the intervals are too narrow, positive where too wide.
+        Opposite errors of several targets cancel in their mean.
 
     References
     ----------
@@ -71,25 +59,13 @@ def ace(
     >>> round(metrics.ace([9.0, 12.0], [8.9, 12.1], [9.1, 12.3], coverage=0.9), 6)
     -0.4
     """
-    nominal = check_coverage(coverage)
-    return over_targets(
-        lambda pair: coverage_of(pair) - nominal,
-        pair_intervals(y_true, lower, upper),
-        multioutput,
-    )
+    check_coverage(coverage)
+    return float(pair.mean(inside(pair))) - float(coverage)
 
 
-def mean_width(
-    y_true: Any, lower: Any, upper: Any, *, multioutput: MultiOutput = "uniform_average"
-) -> float | np.ndarray:
-    """Mean width of the intervals of those galaxies which have a label.
-
-    Parameters
-    ----------
-    y_true, lower, upper : array-like of shape (n_galaxies,) or (n_galaxies, n_targets)
-        Labels and both ends of the intervals, in dex. NaN is left out.
-    multioutput : {"uniform_average", "raw_values"}, default="uniform_average"
-        The mean over the targets, or one value a target.
+@per_target(pair_intervals)
+def mean_width(pair: Pair) -> float:
+    """Mean width of the intervals of those galaxies that have a label.
 
     Returns
     -------
@@ -102,29 +78,19 @@ def mean_width(
     >>> round(metrics.mean_width([9.0, 12.0], [8.9, 11.8], [9.1, 12.2]), 6)
     0.3
     """
-    return over_targets(width_of, pair_intervals(y_true, lower, upper), multioutput)
+    return float(pair.mean(pair.predicted[:, 1] - pair.predicted[:, 0]))
 
 
-def pinaw(
-    y_true: Any,
-    lower: Any,
-    upper: Any,
-    *,
-    span: tuple[float, float] = (0.0, 1.0),
-    multioutput: MultiOutput = "uniform_average",
-) -> float | np.ndarray:
+@per_target(pair_intervals)
+def pinaw(pair: Pair, *, span: tuple[float, float] = (0.0, 1.0)) -> float:
     """Prediction-interval normalised average width: `mean_width` over the range of the labels.
 
     Parameters
     ----------
-    y_true, lower, upper : array-like of shape (n_galaxies,) or (n_galaxies, n_targets)
-        Labels and both ends of the intervals, in dex. NaN is left out.
     span : (float, float), default=(0.0, 1.0)
         Levels of the two quantiles of the labels between which their range is measured. The
         default is the full range, which is the usual definition [1]_, and depends on the two most
         extreme galaxies. The published code of mirkwood [2]_ takes (0.05, 0.95).
-    multioutput : {"uniform_average", "raw_values"}, default="uniform_average"
-        The mean over the targets, or one value a target.
 
     Returns
     -------
@@ -147,34 +113,31 @@ def pinaw(
     >>> round(metrics.pinaw([9.0, 12.0], [8.9, 11.8], [9.1, 12.2]), 6)
     0.1
     """
-    return over_targets(
-        lambda pair: normalised_width_of(pair, span),
-        pair_intervals(y_true, lower, upper),
-        multioutput,
-    )
+    if len(span) != 2 or not 0 <= span[0] < span[1] <= 1:
+        raise ValueError(
+            f"span must be a growing pair of levels from 0 to 1, such as (0, 1); got {span!r}."
+        )
+    low, high = weights.quantile(pair.y_true, span, pair.weight)
+    if not low < high:
+        raise ValueError(
+            f"The labels of {pair.name!r} have no range to normalise a width by: of "
+            f"{len(pair.y_true)} galaxies, quantiles {span[0]:g} and {span[1]:g} are both "
+            f"{low:g}. Use mean_width."
+        )
+    return float(mean_width.of_pair(pair) / (high - low))
 
 
-def interval_score(
-    y_true: Any,
-    lower: Any,
-    upper: Any,
-    coverage: float,
-    *,
-    multioutput: MultiOutput = "uniform_average",
-) -> float | np.ndarray:
-    """Interval score, averaged over the galaxies: the width, and a fine for each label outside.
+@per_target(pair_intervals)
+def interval_score(pair: Pair, coverage: float) -> float:
+    """Interval score, averaged over the galaxies: the width, and a penalty per label outside.
 
     With a = 1 - coverage, a label outside costs 2 / a times its distance from the interval. The
     expected score is least for the true central interval, neither wider nor narrower.
 
     Parameters
     ----------
-    y_true, lower, upper : array-like of shape (n_galaxies,) or (n_galaxies, n_targets)
-        Labels and both ends of the intervals, in dex. NaN is left out.
     coverage : float
         Nominal coverage of the intervals, between 0 and 1.
-    multioutput : {"uniform_average", "raw_values"}, default="uniform_average"
-        The mean over the targets, or one value a target.
 
     Returns
     -------
@@ -191,44 +154,7 @@ def interval_score(
     >>> round(metrics.interval_score([9.0, 12.0], [8.9, 12.1], [9.1, 12.3], coverage=0.8), 6)
     0.7
     """
-    nominal = check_coverage(coverage)
-    return over_targets(
-        lambda pair: score_of(pair, nominal), pair_intervals(y_true, lower, upper), multioutput
-    )
-
-
-def inside(pair: IntervalPair) -> np.ndarray:
-    """Whether each label lies inside its interval, ends included."""
-    return (pair.lower <= pair.y_true) & (pair.y_true <= pair.upper)
-
-
-def coverage_of(pair: IntervalPair) -> float:
-    """Empirical coverage of one target."""
-    return float(inside(pair).mean())
-
-
-def width_of(pair: IntervalPair) -> float:
-    """Mean width of one target's intervals."""
-    return float(np.mean(pair.upper - pair.lower))
-
-
-def normalised_width_of(pair: IntervalPair, span: Sequence[float] = (0.0, 1.0)) -> float:
-    """Mean width of one target's intervals over the range of its labels."""
-    if len(span) != 2 or not 0 <= span[0] < span[1] <= 1:
-        raise ValueError(
-            f"span must be a growing pair of levels from 0 to 1, such as (0, 1); got {span!r}."
-        )
-    low, high = np.quantile(pair.y_true, span)
-    if not low < high:
-        raise ValueError(
-            f"The labels of {pair.name!r} have no range to normalise a width by: of "
-            f"{len(pair.y_true)} galaxies, quantiles {span[0]:g} and {span[1]:g} are both "
-            f"{low:g}. Use mean_width."
-        )
-    return float(width_of(pair) / (high - low))
-
-
-def score_of(pair: IntervalPair, nominal: float) -> float:
-    """Mean interval score of one target."""
-    outside = np.maximum(pair.lower - pair.y_true, 0) + np.maximum(pair.y_true - pair.upper, 0)
-    return float(np.mean(pair.upper - pair.lower + 2 / (1 - nominal) * outside))
+    check_coverage(coverage)
+    lower, upper = pair.predicted.T
+    outside = np.maximum(lower - pair.y_true, 0) + np.maximum(pair.y_true - upper, 0)
+    return float(pair.mean(upper - lower + 2 / (1 - float(coverage)) * outside))

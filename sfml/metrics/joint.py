@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import check_random_state
 
-from sfml.metrics.pairing import read_values
-from sfml.metrics.predictive import check_levels, read_quantiles
+from sfml.metrics.pairing import match_columns, read_quantiles, read_values
 from sfml.metrics.quantiles import check_coverages, curve_of
-from sfml.uncertainty.distribution import quantiles_at
+from sfml.targets import read_targets
+from sfml.uncertainty.distribution import check_levels, quantiles_at
 
 
 def tarp(
@@ -25,15 +25,15 @@ def tarp(
     """Test joint samples with random points (TARP): their expected against nominal coverage.
 
     For each galaxy a reference point is drawn at random in the range of the labels. The fraction
-    of samples nearer to it than the label is, is uniform if the samples come from the true joint
-    distribution of the targets.
+    of samples that are nearer to it than the label is uniform if the samples come from the true
+    joint distribution of the targets.
 
-    It sees biases and wrong widths, unless some targets are too narrow and others too wide, which
-    may cancel. It sees a wrong correlation between the targets only where it is gross: with 4000
-    galaxies, targets taken to be independent whose correlation is 0.9 stand out by 4 standard
+    The test finds biases and wrong widths, unless some targets are too narrow and others too wide,
+    which may cancel. It finds a wrong correlation between the targets only where it is large: with
+    4000 galaxies, targets taken to be independent whose correlation is 0.9 stand out by 4 standard
     errors, and 0.5 not at all. For that, compare the rank correlation of the values that `pit`
-    gives with the one assumed. Nor can it tell a good prediction from the distribution of all
-    labels given to every galaxy, as the reference points do not depend on the galaxy: read `crps`
+    returns with the one assumed. Nor can it tell a good prediction from one that gives every galaxy
+    the distribution of all labels, as the reference points do not depend on the galaxy: read `crps`
     beside it.
 
     Parameters
@@ -41,7 +41,7 @@ def tarp(
     y_true : array-like of shape (n_galaxies,) or (n_galaxies, n_targets)
         Labels, in dex.
     samples : array-like of shape (n_samples, n_galaxies) or (n_samples, n_galaxies, n_targets)
-        Samples of the predicted joint distribution, in dex, as `sample_quantiles` draws them. A
+        Samples of the predicted joint distribution, in dex, such as those of `sample_quantiles`. A
         galaxy with NaN in any label or sample is left out.
     coverages : sequence of float, default=None
         Nominal coverages (credibility levels), between 0 and 1; by default 0.05, 0.1, ..., 0.95.
@@ -76,12 +76,13 @@ def tarp(
     True
     """
     nominal = check_coverages(np.linspace(0.05, 0.95, 19) if coverages is None else coverages)
-    true, drawn = _complete(y_true, samples)
+    true, drawn, names = _complete(y_true, samples)
     low, high = true.min(axis=0), true.max(axis=0)
     if not (low < high).all():
+        equal = int(np.argmin(low < high))
         raise ValueError(
-            "tarp needs labels which differ, to draw reference points in their range; those of "
-            f"target {int(np.argmin(low < high))} are all {low[np.argmin(low < high)]:g}."
+            "tarp needs labels that differ, to draw reference points in their range; those of "
+            f"{names[equal]!r} are all {low[equal]:g}."
         )
     rng = check_random_state(random_state)
     reference = rng.uniform(size=true.shape)
@@ -111,20 +112,21 @@ def sample_quantiles(
     y_quantiles : array-like of shape (n_galaxies, n_levels) or (n_galaxies, n_targets, n_levels)
         Predicted quantiles, in dex.
     levels : sequence of float of length n_levels
-        Levels of the quantiles, growing, between 0 and 1, at least two.
+        Their levels, at least two.
     n_samples : int
-        Number of samples a galaxy.
+        Number of samples per galaxy.
     correlation : array-like of shape (n_targets, n_targets), default=None
         Spearman's rank correlation between the targets given the galaxy, such as
         ``pandas.DataFrame(pit(y, y_quantiles, levels)).corr("spearman")`` of galaxies held out of
-        the training. By default the targets are independent.
+        the training. A table's columns are matched by name; its rows have the same order. By
+        default the targets are independent.
     random_state : int, RandomState instance or None, default=None
         Seed of the samples.
 
     Returns
     -------
     ndarray of shape (n_samples, n_galaxies) or (n_samples, n_galaxies, n_targets)
-        In dex; NaN for a galaxy with a NaN quantile. As `tarp` takes them.
+        In dex; NaN for a galaxy with a NaN quantile.
 
     Raises
     ------
@@ -140,7 +142,7 @@ def sample_quantiles(
     >>> samples.shape
     (1000, 1, 2)
     """
-    at = check_levels(levels)
+    at = check_levels(levels, least=2, growing=True, name="levels")
     quantiles = read_quantiles(y_quantiles, at)
     if not isinstance(n_samples, int | np.integer) or n_samples < 1:
         raise ValueError(f"n_samples must be a positive integer; got {n_samples!r}.")
@@ -154,9 +156,11 @@ def sample_quantiles(
     return samples[:, :, 0] if np.ndim(y_quantiles) == 2 else samples
 
 
-def _complete(y_true: Any, samples: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Labels and samples of the galaxies which lack none."""
-    true, _ = read_values(y_true, "y_true")
+def _complete(y_true: Any, samples: Any) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Labels and samples of the galaxies that lack none, and the names of the targets."""
+    true, columns = read_values(y_true, "y_true")
+    names, (place,) = match_columns({"y_true": columns}, None, true.shape[1])
+    true, _ = read_targets(true[:, place], names)
     drawn = np.asarray(samples, dtype=float)
     if drawn.ndim == 2:
         drawn = drawn[:, :, None]
@@ -171,17 +175,19 @@ def _complete(y_true: Any, samples: Any) -> tuple[np.ndarray, np.ndarray]:
             f"No galaxy has all labels and samples: each of {len(true)} rows has NaN in y_true or "
             "in samples."
         )
-    return true[kept], drawn[:, kept]
+    return true[kept], drawn[:, kept], names
 
 
 def _normal_correlation(correlation: Any, n_targets: int) -> np.ndarray:
-    """Correlation of the normal scores which have the rank correlation given."""
-    rank = np.asarray(correlation, dtype=float)
+    """Correlation of the normal scores that have the rank correlation given."""
+    rank, columns = read_values(correlation, "correlation")
     if rank.shape != (n_targets, n_targets):
         raise ValueError(
-            f"correlation must have shape ({n_targets}, {n_targets}), a row and a column a "
+            f"correlation must have shape ({n_targets}, {n_targets}), one row and one column per "
             f"target; got {rank.shape}."
         )
+    _, (place,) = match_columns({"correlation": columns}, None, n_targets)
+    rank = rank[place][:, place]
     is_correlation = np.allclose(rank, rank.T) and np.allclose(np.diag(rank), 1)
     if not is_correlation or np.abs(rank).max() > 1 + 1e-9:
         raise ValueError(

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sfml.metrics.pairing import read_values
+from sfml.metrics import weights
+from sfml.metrics.pairing import check_same_rows, read_values
 
 
-def photoz_bias(z_true: Any, z_pred: Any) -> float:
+def photoz_bias(z_true: Any, z_pred: Any, *, sample_weight: Any = None) -> float:
     """Median of dz / (1 + z), where dz is predicted minus true redshift.
 
     Some papers take the mean, often after leaving outliers out [1]_; the median needs no cut.
@@ -18,7 +19,9 @@ def photoz_bias(z_true: Any, z_pred: Any) -> float:
     Parameters
     ----------
     z_true, z_pred : array-like of shape (n_galaxies,)
-        True (spectroscopic) and predicted redshifts. NaN is left out.
+        True (spectroscopic) and predicted redshifts.
+    sample_weight : array-like of shape (n_galaxies,), default=None
+        Weights of the galaxies.
 
     Returns
     -------
@@ -35,10 +38,10 @@ def photoz_bias(z_true: Any, z_pred: Any) -> float:
     >>> round(metrics.photoz_bias([1.0, 1.0, 1.0], [1.02, 1.04, 3.0]), 6)
     0.02
     """
-    return float(np.median(_scaled_error(z_true, z_pred)))
+    return weights.median(*_scaled_error(z_true, z_pred, sample_weight))
 
 
-def photoz_nmad(z_true: Any, z_pred: Any) -> float:
+def photoz_nmad(z_true: Any, z_pred: Any, *, sample_weight: Any = None) -> float:
     """Scatter sigma_NMAD: 1.4826 x median(|d - median(d)|), with d = dz / (1 + z).
 
     For normally distributed errors it equals their standard deviation, and outliers barely move
@@ -48,7 +51,9 @@ def photoz_nmad(z_true: Any, z_pred: Any) -> float:
     Parameters
     ----------
     z_true, z_pred : array-like of shape (n_galaxies,)
-        True (spectroscopic) and predicted redshifts. NaN is left out.
+        True (spectroscopic) and predicted redshifts.
+    sample_weight : array-like of shape (n_galaxies,), default=None
+        Weights of the galaxies.
 
     Returns
     -------
@@ -66,19 +71,23 @@ def photoz_nmad(z_true: Any, z_pred: Any) -> float:
     >>> round(metrics.photoz_nmad([1.0, 1.0, 1.0], [1.02, 1.04, 3.0]), 6)
     0.014826
     """
-    return _nmad(_scaled_error(z_true, z_pred))
+    return weights.nmad(*_scaled_error(z_true, z_pred, sample_weight))
 
 
-def photoz_outlier_fraction(z_true: Any, z_pred: Any, threshold: float = 0.15) -> float:
+def photoz_outlier_fraction(
+    z_true: Any, z_pred: Any, threshold: float = 0.15, *, sample_weight: Any = None
+) -> float:
     """Fraction of catastrophic outliers, galaxies with |dz| / (1 + z) above a threshold.
 
     Parameters
     ----------
     z_true, z_pred : array-like of shape (n_galaxies,)
-        True (spectroscopic) and predicted redshifts. NaN is left out. A code which stands for a
-        redshift that could not be predicted, such as -99, counts as an outlier; NaN does not.
+        True (spectroscopic) and predicted redshifts. A code that stands for a redshift that could
+        not be predicted, such as -99, counts as an outlier; NaN is left out.
     threshold : float, default=0.15
-        The largest error which is no outlier; the default is that of [1]_ and [2]_.
+        The largest error that is no outlier; the default is that of [1]_ and [2]_.
+    sample_weight : array-like of shape (n_galaxies,), default=None
+        Weights of the galaxies.
 
     Returns
     -------
@@ -101,10 +110,12 @@ def photoz_outlier_fraction(z_true: Any, z_pred: Any, threshold: float = 0.15) -
     >>> metrics.photoz_outlier_fraction([1.0, 1.0, 1.0, 1.0], [1.02, 1.04, 1.1, 3.0])
     0.25
     """
-    return _outlier_fraction(_scaled_error(z_true, z_pred), threshold)
+    return _outlier_fraction(*_scaled_error(z_true, z_pred, sample_weight), threshold)
 
 
-def photoz_table(z_true: Any, z_pred: Any, *, threshold: float = 0.15) -> pd.DataFrame:
+def photoz_table(
+    z_true: Any, z_pred: Any, *, threshold: float = 0.15, sample_weight: Any = None
+) -> pd.DataFrame:
     """All metrics of one or several sets of photometric redshifts.
 
     Parameters
@@ -112,9 +123,11 @@ def photoz_table(z_true: Any, z_pred: Any, *, threshold: float = 0.15) -> pd.Dat
     z_true : array-like of shape (n_galaxies,)
         True (spectroscopic) redshifts.
     z_pred : array-like of shape (n_galaxies,) or (n_galaxies, n_sets)
-        Predicted redshifts, a column a set. NaN is left out, for each set by itself.
+        Predicted redshifts, one column per set. NaN is left out, for each set by itself.
     threshold : float, default=0.15
-        The largest error, in units of 1 + z, which is no outlier.
+        The largest error, in units of 1 + z, that is no outlier.
+    sample_weight : array-like of shape (n_galaxies,), default=None
+        Weights of the galaxies.
 
     Returns
     -------
@@ -129,31 +142,37 @@ def photoz_table(z_true: Any, z_pred: Any, *, threshold: float = 0.15) -> pd.Dat
     >>> float(table.loc["outlier fraction (> 0.15)", "z_pred"])
     0.25
     """
+    check_same_rows(z_true, z_pred, "z_true", "z_pred")
     values, names = read_values(z_pred, "z_pred")
     if names is None:
         n_sets = values.shape[1]
         names = ["z_pred"] if n_sets == 1 else [f"z_pred_{k}" for k in range(n_sets)]
     columns = {}
     for name, column in zip(names, values.T, strict=True):
-        error = _scaled_error(z_true, column)
+        error, weight = _scaled_error(z_true, column, sample_weight)
         columns[name] = {
-            "bias": float(np.median(error)),
-            "sigma NMAD": _nmad(error),
-            f"outlier fraction (> {threshold:g})": _outlier_fraction(error, threshold),
-            "number of galaxies": len(error),
+            "bias": weights.median(error, weight),
+            "sigma NMAD": weights.nmad(error, weight),
+            f"outlier fraction (> {threshold:g})": _outlier_fraction(error, weight, threshold),
+            "number of galaxies": len(error) if weight is None else float(weight.sum()),
         }
     return pd.DataFrame(columns)
 
 
-def _scaled_error(z_true: Any, z_pred: Any) -> np.ndarray:
-    """Errors dz / (1 + z) of the galaxies which have both redshifts."""
+def _scaled_error(
+    z_true: Any, z_pred: Any, sample_weight: Any
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Errors dz / (1 + z) and weights of the galaxies that have both redshifts."""
+    check_same_rows(z_true, z_pred, "z_true", "z_pred")
+    check_same_rows(z_true, sample_weight, "z_true", "sample_weight")
     true, _ = read_values(z_true, "z_true")
     pred, _ = read_values(z_pred, "z_pred")
     if true.shape != pred.shape or true.shape[1] != 1:
         raise ValueError(
-            "z_true and z_pred must have one redshift a galaxy; got shapes "
+            "z_true and z_pred must have one redshift per galaxy; got shapes "
             f"{np.shape(z_true)} and {np.shape(z_pred)}."
         )
+    weight = weights.read_weights(sample_weight, true)
     true, pred = true[:, 0], pred[:, 0]
     impossible = true[true <= -1]
     if len(impossible):
@@ -162,20 +181,18 @@ def _scaled_error(z_true: Any, z_pred: Any) -> np.ndarray:
             "rows. A code for a missing redshift, such as -9, must become NaN."
         )
     kept = ~(np.isnan(true) | np.isnan(pred))
+    if weight is not None:
+        kept &= weight > 0
     if not kept.any():
         raise ValueError(
             f"No galaxy has both redshifts: of {len(true)} rows, {int(np.isnan(true).sum())} have "
             f"NaN in z_true and {int(np.isnan(pred).sum())} in z_pred."
         )
-    return (pred[kept] - true[kept]) / (1 + true[kept])
+    error = (pred[kept] - true[kept]) / (1 + true[kept])
+    return error, None if weight is None else weight[kept]
 
 
-def _nmad(error: np.ndarray) -> float:
-    # The ratio of standard deviation to median absolute deviation of a normal distribution.
-    return float(1.4826 * np.median(np.abs(error - np.median(error))))
-
-
-def _outlier_fraction(error: np.ndarray, threshold: float) -> float:
+def _outlier_fraction(error: np.ndarray, weight: np.ndarray | None, threshold: float) -> float:
     if not threshold > 0:
         raise ValueError(f"threshold must be positive; got {threshold!r}.")
-    return float(np.mean(np.abs(error) > threshold))
+    return float(np.average(np.abs(error) > threshold, weights=weight))

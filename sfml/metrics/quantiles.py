@@ -9,9 +9,8 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtr
 
-from sfml.metrics.pairing import MultiOutput, over_targets
-from sfml.metrics.predictive import QuantilePair, check_levels, pair_quantiles
-from sfml.uncertainty.distribution import crps_of, scores_of
+from sfml.metrics.pairing import Average, Pair, over_targets, pair_quantiles
+from sfml.uncertainty.distribution import check_levels, crps_of, scores_of
 
 
 def pinball_loss(
@@ -19,7 +18,8 @@ def pinball_loss(
     y_quantiles: Any,
     levels: Sequence[float],
     *,
-    multioutput: MultiOutput = "uniform_average",
+    sample_weight: Any = None,
+    multioutput: Average = "uniform_average",
 ) -> float | np.ndarray:
     """Pinball loss, averaged over the galaxies and the levels.
 
@@ -29,13 +29,15 @@ def pinball_loss(
     Parameters
     ----------
     y_true : array-like of shape (n_galaxies,) or (n_galaxies, n_targets)
-        Labels, in dex. NaN is left out.
+        Labels, in dex.
     y_quantiles : array-like of shape (n_galaxies, n_levels) or (n_galaxies, n_targets, n_levels)
-        Predicted quantiles, in dex. A galaxy with NaN is left out.
+        Predicted quantiles, in dex.
     levels : sequence of float of length n_levels
-        Levels of the quantiles, growing, between 0 and 1.
+        Their levels, growing.
+    sample_weight : array-like of shape (n_galaxies,), default=None
+        Weights of the galaxies.
     multioutput : {"uniform_average", "raw_values"}, default="uniform_average"
-        The mean over the targets, or one value a target.
+        Mean over the targets, or one value per target.
 
     Returns
     -------
@@ -52,23 +54,25 @@ def pinball_loss(
     >>> metrics.pinball_loss([10.0, 11.0], [[9.5], [11.5]], [0.5])
     0.25
     """
-    at = check_levels(levels, least=1)
+    at = check_levels(levels, growing=True, name="levels")
 
-    def loss(pair: QuantilePair) -> np.floating:
-        excess = pair.y_true[:, None] - pair.quantiles
-        return np.mean(np.maximum(at * excess, (at - 1) * excess))
+    def loss(pair: Pair) -> np.floating:
+        excess = pair.y_true[:, None] - pair.predicted
+        return pair.mean(np.maximum(at * excess, (at - 1) * excess)).mean()
 
-    return over_targets(loss, pair_quantiles(y_true, y_quantiles, at), multioutput)
+    pairs = pair_quantiles(y_true, y_quantiles, at, sample_weight=sample_weight)
+    return over_targets(loss, pairs, multioutput)
 
 
 def pit(y_true: Any, y_quantiles: Any, levels: Sequence[float]) -> np.ndarray:
     """Probability integral transform: the predicted CDF at each label.
 
     Of calibrated predictions the PIT values are uniform between 0 and 1. A histogram with a hump
-    means intervals too wide, one with raised ends intervals too narrow, a slope a bias.
+    means intervals that are too wide, one with raised ends intervals that are too narrow, a slope
+    a bias.
 
     Between the levels a quantile is taken to grow linearly with the normal score of its level,
-    and beyond the outermost ones to go on along the same line. For a label which several quantiles
+    and beyond the outermost ones to go on along the same line. For a label that several quantiles
     are equal to, it is the middle of their levels.
 
     Parameters
@@ -78,7 +82,7 @@ def pit(y_true: Any, y_quantiles: Any, levels: Sequence[float]) -> np.ndarray:
     y_quantiles : array-like of shape (n_galaxies, n_levels) or (n_galaxies, n_targets, n_levels)
         Predicted quantiles, in dex.
     levels : sequence of float of length n_levels
-        Levels of the quantiles, growing, between 0 and 1, at least two.
+        Their levels, growing.
 
     Returns
     -------
@@ -98,7 +102,7 @@ def pit(y_true: Any, y_quantiles: Any, levels: Sequence[float]) -> np.ndarray:
     >>> metrics.pit([10.0, 10.1], y_quantiles, [0.16, 0.5, 0.84]).round(2)
     array([0.5 , 0.84])
     """
-    at = check_levels(levels)
+    at = check_levels(levels, least=2, growing=True, name="levels")
     pairs = pair_quantiles(y_true, y_quantiles, at)
     values = np.full((len(pairs[0].kept), len(pairs)), np.nan)
     for k, pair in enumerate(pairs):
@@ -106,9 +110,9 @@ def pit(y_true: Any, y_quantiles: Any, levels: Sequence[float]) -> np.ndarray:
     return values[:, 0] if np.ndim(y_quantiles) == 2 else values
 
 
-def pit_of(pair: QuantilePair, levels: np.ndarray) -> np.ndarray:
+def pit_of(pair: Pair, levels: np.ndarray) -> np.ndarray:
     """PIT values of one target, for the galaxies of the pair."""
-    return ndtr(scores_of(pair.quantiles, levels, pair.y_true))
+    return ndtr(scores_of(pair.predicted, levels, pair.y_true))
 
 
 def crps(
@@ -116,7 +120,8 @@ def crps(
     y_quantiles: Any,
     levels: Sequence[float],
     *,
-    multioutput: MultiOutput = "uniform_average",
+    sample_weight: Any = None,
+    multioutput: Average = "uniform_average",
 ) -> float | np.ndarray:
     """Mean continuous ranked probability score (CRPS) of the galaxies.
 
@@ -128,13 +133,15 @@ def crps(
     Parameters
     ----------
     y_true : array-like of shape (n_galaxies,) or (n_galaxies, n_targets)
-        Labels, in dex. NaN is left out.
+        Labels, in dex.
     y_quantiles : array-like of shape (n_galaxies, n_levels) or (n_galaxies, n_targets, n_levels)
-        Predicted quantiles, in dex. A galaxy with NaN is left out.
+        Predicted quantiles, in dex.
     levels : sequence of float of length n_levels
-        Levels of the quantiles, growing, between 0 and 1, at least two.
+        Their levels, growing.
+    sample_weight : array-like of shape (n_galaxies,), default=None
+        Weights of the galaxies.
     multioutput : {"uniform_average", "raw_values"}, default="uniform_average"
-        The mean over the targets, or one value a target.
+        Mean over the targets, or one value per target.
 
     Returns
     -------
@@ -152,12 +159,14 @@ def crps(
     >>> round(metrics.crps([10.0, 10.1], y_quantiles, [0.16, 0.5, 0.84]), 4)
     0.0418
     """
-    at = check_levels(levels)
-    return over_targets(
-        lambda pair: crps_of(pair.quantiles, at, pair.y_true).mean(),
-        pair_quantiles(y_true, y_quantiles, at),
-        multioutput,
-    )
+    at = check_levels(levels, least=2, growing=True, name="levels")
+    pairs = pair_quantiles(y_true, y_quantiles, at, sample_weight=sample_weight)
+    return over_targets(lambda pair: mean_crps_of(pair, at), pairs, multioutput)
+
+
+def mean_crps_of(pair: Pair, levels: np.ndarray) -> float:
+    """Mean CRPS of one target."""
+    return float(pair.mean(crps_of(pair.predicted, levels, pair.y_true)))
 
 
 def coverage_curve(
@@ -167,6 +176,7 @@ def coverage_curve(
     coverages: Sequence[float] | None = None,
     *,
     targets: Sequence[str] | None = None,
+    sample_weight: Any = None,
 ) -> pd.DataFrame:
     """Nominal against empirical coverage of central intervals.
 
@@ -176,17 +186,18 @@ def coverage_curve(
     Parameters
     ----------
     y_true : array-like of shape (n_galaxies,) or (n_galaxies, n_targets)
-        Labels, in dex. NaN is left out.
+        Labels, in dex.
     y_quantiles : array-like of shape (n_galaxies, n_levels) or (n_galaxies, n_targets, n_levels)
-        Predicted quantiles, in dex. A galaxy with NaN is left out.
+        Predicted quantiles, in dex.
     levels : sequence of float of length n_levels
-        Levels of the quantiles, growing, between 0 and 1, at least two.
+        Their levels, growing.
     coverages : sequence of float, default=None
         Nominal coverages, between 0 and 1; by default 0.05, 0.1, ..., 0.95. One beyond what the
         outermost levels span rests on extrapolated tails.
     targets : sequence of str, default=None
-        Names of the targets. By default those of the columns of `y_true`; three columns without
-        names are `sfml.TARGETS`.
+        Targets of the columns without names, in order.
+    sample_weight : array-like of shape (n_galaxies,), default=None
+        Weights of the galaxies.
 
     Returns
     -------
@@ -209,19 +220,25 @@ def coverage_curve(
     >>> float(curve.empirical[0])
     0.75
     """
-    at = check_levels(levels)
+    at = check_levels(levels, least=2, growing=True, name="levels")
     nominal = check_coverages(np.linspace(0.05, 0.95, 19) if coverages is None else coverages)
     tables = []
-    for pair in pair_quantiles(y_true, y_quantiles, at, targets=targets):
-        tables.append(curve_of(pair.name, np.abs(2 * pit_of(pair, at) - 1), nominal))
+    for pair in pair_quantiles(
+        y_true, y_quantiles, at, targets=targets, sample_weight=sample_weight
+    ):
+        least_coverage = np.abs(2 * pit_of(pair, at) - 1)
+        tables.append(curve_of(pair.name, least_coverage, nominal, pair.weight))
     return pd.concat(tables, ignore_index=True)
 
 
-def curve_of(name: str, least_coverage: np.ndarray, nominal: np.ndarray) -> pd.DataFrame:
+def curve_of(
+    name: str, least_coverage: np.ndarray, nominal: np.ndarray, weight: np.ndarray | None = None
+) -> pd.DataFrame:
     """Coverage curve of one target, given the least coverage that takes in each label."""
-    # An interval holds its ends, and rounding must not put a label which is one of them outside.
-    empirical = (least_coverage[:, None] <= nominal + 1e-12).mean(axis=0)
-    n = len(least_coverage)
+    # An interval holds its ends, and rounding must not move a label that is one of them outside.
+    within = least_coverage[:, None] <= nominal + 1e-12
+    empirical = np.average(within, axis=0, weights=weight)
+    n = len(least_coverage) if weight is None else weight.sum()
     return pd.DataFrame(
         {
             "target": name,
@@ -234,7 +251,7 @@ def curve_of(name: str, least_coverage: np.ndarray, nominal: np.ndarray) -> pd.D
 
 
 def check_coverages(coverages: Any) -> np.ndarray:
-    """Read nominal coverages, numbers between 0 and 1."""
+    """Check nominal coverages, numbers between 0 and 1."""
     nominal = np.atleast_1d(np.asarray(coverages, dtype=float))
     if nominal.ndim != 1 or not len(nominal) or not ((nominal > 0) & (nominal < 1)).all():
         raise ValueError(
