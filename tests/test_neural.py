@@ -46,6 +46,10 @@ def build(**spec):
     return network.build(network.NetworkSpec(**(defaults | spec)))
 
 
+def in_memory(x, y):
+    return backend.load("trainer").InMemoryData.from_arrays(x, y, 32)
+
+
 def randomise(model, seed=0):
     rng = np.random.default_rng(seed)
     model.set_weights([0.5 * rng.normal(size=w.shape) for w in model.get_weights()])
@@ -78,11 +82,10 @@ def test_compiled_epochs_learn_what_keras_learns(data, loss, optimizer):
 
 
 def test_every_row_is_seen_once_an_epoch(data):
-    cut = backend.load("trainer")._cut_into_batches
     model = build()
     model.shuffle_rng = np.random.default_rng(0)
-    batches = cut(data[0][:150], data[1][:150, np.newaxis], 32)
-    first, second = (model._draw_order((150,), batches, True).numpy() for _ in range(2))
+    rows = in_memory(data[0][:150], data[1][:150, np.newaxis])
+    first, second = (model._draw_order(rows, True).numpy() for _ in range(2))
     assert len(first) == 160
     assert sorted(first[:150]) == list(range(150))
     assert first.tolist() != second.tolist()
@@ -210,7 +213,7 @@ def test_an_offset_is_added_and_never_an_input(data):
     np.testing.assert_allclose(
         shifted.predict(np.insert(X, 1, offset, axis=1)), plain.predict(X) + offset, atol=2e-3
     )
-    with pytest.raises(ValueError, match=r"offset_feature=3 .* must be columns of X, which has 3"):
+    with pytest.raises(ValueError, match="offset_feature gives column 3 of X, which has 3"):
         small(offset_feature=3).fit(X, y)
 
 
@@ -261,9 +264,8 @@ def test_early_stopping_goes_back_to_the_best_weights(data):
     assert mlp.n_epochs_ == len(mlp.history_) < 300
     assert mlp.best_epoch_ == mlp.history_["val_loss"].idxmin() == mlp.n_epochs_ - 3
     assert (mlp.n_train_, mlp.n_validation_) == (168, 42)
-    _, validation = mlp._split(
-        len(X), np.random.default_rng(np.random.RandomState(0).randint(2**31 - 1))
-    )
+    rng = np.random.default_rng(np.random.RandomState(0).randint(2**31 - 1))
+    validation = rng.permutation(len(X))[:42]
     loss = np.abs(mlp.predict(X[validation]) - y[validation]).mean()
     assert loss == pytest.approx(mlp.history_["val_loss"].min(), rel=1e-4)
 
@@ -358,20 +360,28 @@ def test_callbacks_keep_no_model(data):
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"hidden_layer_sizes": 44}, "hidden_layer_sizes must be a sequence .* got 44"),
-        ({"hidden_layer_sizes": (44, 0)}, "hidden_layer_sizes"),
-        ({"hidden_layer_sizes": (44, 6.5)}, "hidden_layer_sizes"),
-        ({"activation": "rleu"}, "activation must be one of .* got 'rleu'"),
-        ({"epochs": 0}, "epochs must be a positive integer; got 0"),
-        ({"epochs": None}, "epochs must be a positive integer; got None"),
-        ({"batch_size": 2.5}, "batch_size must be a positive integer"),
-        ({"patience": -1}, "patience must be a positive integer"),
-        ({"learning_rate": 0}, "learning_rate must be positive"),
-        ({"learning_rate": np.inf}, "learning_rate must be positive and finite"),
-        ({"schedule": "cosine"}, "schedule must be one of constant, one_cycle; got 'cosine'"),
-        ({"weight_decay": -1}, "weight_decay must be None or >= 0"),
-        ({"n_networks": 0}, "n_networks must be a positive integer"),
-        ({"validation_fraction": 1}, r"validation_fraction must lie in \[0, 1\)"),
+        ({"hidden_layer_sizes": 44}, "'hidden_layer_sizes' parameter .* Got 44"),
+        ({"hidden_layer_sizes": (44, 0)}, "hidden_layer_sizes must be a sequence of positive"),
+        ({"hidden_layer_sizes": (44, 6.5)}, "hidden_layer_sizes must be a sequence of positive"),
+        ({"activation": "rleu"}, "'activation' parameter .* Got 'rleu'"),
+        ({"kernel_initializer": 1.0}, "'kernel_initializer' parameter"),
+        ({"loss": None}, "'loss' parameter"),
+        ({"optimizer": 3}, "'optimizer' parameter"),
+        ({"epochs": 0}, "'epochs' parameter .* Got 0"),
+        ({"epochs": None}, "'epochs' parameter .* Got None"),
+        ({"batch_size": 2.5}, "'batch_size' parameter"),
+        ({"patience": -1}, "'patience' parameter .* None"),
+        ({"learning_rate": 0}, "'learning_rate' parameter"),
+        ({"learning_rate": np.inf}, "'learning_rate' parameter"),
+        ({"schedule": "cosine"}, "'schedule' parameter .* Got 'cosine'"),
+        ({"weight_decay": -1}, "'weight_decay' parameter"),
+        ({"n_networks": 0}, "'n_networks' parameter"),
+        ({"validation_fraction": 1}, "'validation_fraction' parameter"),
+        ({"ignored_features": "abc"}, "'ignored_features' parameter .* Got 'abc'"),
+        ({"offset_feature": 1.5}, "'offset_feature' parameter .* Got 1.5"),
+        ({"offset_feature": True}, "offset_feature must name or number columns of X; got True"),
+        ({"ignored_features": (0, 1, 2)}, "No column of X is left as an input"),
+        ({"callbacks": keras.callbacks.TerminateOnNaN()}, "'callbacks' parameter"),
     ],
 )
 def test_wrong_parameters(data, parameters, message):
@@ -488,10 +498,15 @@ class TestQuantiles:
 
     @pytest.mark.parametrize(
         "quantiles",
-        [(), (0.16, 0.84), (0.84, 0.5, 0.16), (0.5, 0.5), (0, 0.5), (0.5, 1), 0.5, (16, 50), "0.5"],
+        [(), (0.16, 0.84), (0.84, 0.5, 0.16), (0.5, 0.5), (0, 0.5), (0.5, 1), (16, 50), ("0.5",)],
     )
     def test_levels_that_are_none(self, data, quantiles):
         with pytest.raises(ValueError, match="quantiles must be None or growing levels"):
+            small(quantiles=quantiles).fit(*data)
+
+    @pytest.mark.parametrize("quantiles", [0.5, "0.5"])
+    def test_what_is_no_sequence(self, data, quantiles):
+        with pytest.raises(ValueError, match="'quantiles' parameter .* array-like or None"):
             small(quantiles=quantiles).fit(*data)
 
     def test_another_loss_has_none(self, data):
@@ -556,7 +571,7 @@ class TestIgnoredFeatures:
         )
 
     def test_they_must_be_columns(self, data):
-        with pytest.raises(ValueError, match=r"ignored_features=\(3,\) must be columns of X"):
+        with pytest.raises(ValueError, match="ignored_features gives column 3 of X"):
             small(ignored_features=(3,)).fit(*data)
 
 
@@ -573,19 +588,20 @@ class TestVariants:
     def test_each_sample_is_seen_once_an_epoch_and_half_of_the_time_as_it_is(self, data):
         n_samples, n_variants = 2000, 4
         X = np.random.default_rng(0).normal(size=(n_variants, n_samples, 3))
-        batches = backend.load("trainer")._cut_into_batches(X, X[..., :1], 32)
+        rows = in_memory(X, X[..., :1])
+        batches = rows.batches
         n_rows = len(batches.weights)
         assert len(batches.x) == n_variants * n_rows
         model = build()
         model.shuffle_rng = np.random.default_rng(0)
         counts = np.zeros(n_variants)
         for _ in range(5):
-            order = model._draw_order((n_variants, n_samples), batches, True).numpy()
+            order = model._draw_order(rows, True).numpy()
             assert len(order) == n_rows
             which, row = np.divmod(order[:n_samples], n_rows)
             assert sorted(row) == list(range(n_samples))
-            rows = batches.x.numpy()[order[:n_samples]]
-            np.testing.assert_array_equal(rows, X[which, row].astype(np.float32))
+            learnt = batches.x.numpy()[order[:n_samples]]
+            np.testing.assert_array_equal(learnt, X[which, row].astype(np.float32))
             counts += np.bincount(which, minlength=n_variants)
         share = counts / counts.sum()
         expected = np.array([1 / 2, 1 / 6, 1 / 6, 1 / 6])
@@ -594,8 +610,7 @@ class TestVariants:
 
     def test_rows_that_fill_up_a_batch_have_no_weight(self, data):
         X = np.ones((2, 50, 3))
-        batches = backend.load("trainer")._cut_into_batches(X, X[..., :1], 32)
-        weights = batches.weights.numpy()
+        weights = in_memory(X, X[..., :1]).batches.weights.numpy()
         assert weights[50:].tolist() == [0] * (len(weights) - 50)
         assert weights[:32].tolist() == [1] * 32
         np.testing.assert_allclose(weights[32:50], 32 / 18)
