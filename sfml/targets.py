@@ -204,7 +204,7 @@ def read_targets(
     """
     if y is None:
         raise ValueError("This method requires y to be passed, but the target y is None.")
-    table = as_table(y)
+    table = tables.as_table(y)
     columns = tables.column_names(table)
     if columns is not None:
         columns = without_percentiles(columns)
@@ -243,7 +243,7 @@ def read_one_target(y: Any, target: str, targets: Sequence[str] = TARGETS) -> np
     ndarray of shape (n_galaxies,), float64, or None
         None if y does not say which of its columns is this target.
     """
-    table = as_table(y)
+    table = tables.as_table(y)
     columns = tables.column_names(table)
     if columns is None:
         values = np.asarray(table)
@@ -281,7 +281,7 @@ def read_posterior(y: Any, targets: Sequence[str]) -> np.ndarray | None:
         If a target has one percentile without the other, or percentiles that are out of order or
         beyond the target's range.
     """
-    table = as_table(y)
+    table = tables.as_table(y)
     columns = tables.column_names(table) or []
     named = {place: name for name, place in _percentiles_of(columns).items()}
     if not any((target, "16") in named or (target, "84") in named for target in targets):
@@ -383,30 +383,6 @@ def open_ends(limits: tuple[float | None, float | None]) -> tuple[float, float]:
     return (-np.inf if low is None else low), (np.inf if high is None else high)
 
 
-def as_table(y: Any) -> Any:
-    """Give a one-dimensional y, of whatever kind, one column; leave a table as it is.
-
-    Parameters
-    ----------
-    y : array-like or table
-
-    Returns
-    -------
-    table or ndarray of shape (n_galaxies, n_targets)
-    """
-    if isinstance(y, np.ma.MaskedArray) and y.dtype.names is None:  # astropy's columns too
-        y = np.ma.filled(y.astype(np.float64), np.nan)
-    frame = nw.from_native(y, allow_series=True, eager_only=True, pass_through=True)
-    if isinstance(frame, nw.Series):
-        return frame.to_frame().to_native() if frame.name else frame.to_numpy().reshape(-1, 1)
-    if isinstance(frame, nw.DataFrame) or isinstance(y, dict):
-        return y
-    if np.asarray(y).dtype.names is not None:
-        return y
-    values = np.asarray(y)
-    return values.reshape(-1, 1) if values.ndim == 1 else values
-
-
 def is_one_column(y: Any) -> bool:
     """Whether y is a single column, such as a Series, rather than a table.
 
@@ -421,10 +397,9 @@ def is_one_column(y: Any) -> bool:
     frame = nw.from_native(y, allow_series=True, eager_only=True, pass_through=True)
     if isinstance(frame, nw.Series | nw.DataFrame):
         return isinstance(frame, nw.Series)
-    if isinstance(y, dict):
+    if tables.column_names(tables.as_table(y)) is not None:
         return False
-    values = np.asarray(y)
-    return values.ndim == 1 and values.dtype.names is None
+    return np.ndim(y) == 1
 
 
 def _default_names(known: list[str] | None, n_columns: int) -> tuple[str, ...]:

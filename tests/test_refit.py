@@ -91,7 +91,9 @@ class TestLots:
         model.set_params(warm_start=True).fit(X, y)
         assert held[:300].sum() == first
         assert model.n_calibration_ == held.sum()
-        np.testing.assert_array_equal(draw_numbers(row_keys(X), model._root) <= model._last_number, held)
+        np.testing.assert_array_equal(
+            draw_numbers(row_keys(X), model._root) <= model._last_number, held
+        )
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from sfml.displays.base import (
     split,
 )
 from sfml.metrics import error, nmad
-from sfml.metrics.pairing import pair_targets, read_labels
+from sfml.metrics.pairing import pair_targets, predict_with, read_labels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -114,7 +114,7 @@ class PredictionDisplay(Display):
         """
         labels, targets = read_labels(estimator, X, y)
         return cls.from_predictions(
-            labels, estimator.predict(X), target=target, targets=targets, truth=truth, ax=ax
+            labels, predict_with(estimator, X), target=target, targets=targets, truth=truth, ax=ax
         )
 
     @classmethod

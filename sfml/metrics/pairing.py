@@ -7,14 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-import pandas as pd
 
+from sfml import tables
 from sfml.metrics.weights import read_weights
 from sfml.tables.extraction import column_names, extract
 from sfml.targets import (
     GAMA_TARGET_COLUMNS,
     TARGETS,
-    as_table,
     read_targets,
     without_percentiles,
 )
@@ -79,7 +78,7 @@ def read_labels(
     An estimator that does not know its targets predicts `targets` or, without these, what y names,
     in the order of y. An error if y has other targets, or the rows of X in another order.
     """
-    check_same_rows(X, y, "X", "y")
+    tables.check_same_rows(X, y)
     known = targets_of(estimator)
     given = _as_list(targets)
     if known is not None and given is not None and given != list(known):
@@ -90,23 +89,9 @@ def read_labels(
     return read_targets(y, known or given)
 
 
-def check_same_rows(first: Any, second: Any, first_name: str, second_name: str) -> None:
-    """Refuse two pandas objects whose indexes hold the same labels in another order.
-
-    Rows are paired by position, which would mix up the galaxies.
-    """
-    pandas = pd.DataFrame | pd.Series
-    if not (isinstance(first, pandas) and isinstance(second, pandas)):
-        return
-    one, other = first.index, second.index
-    if len(one) != len(other) or one.equals(other):
-        return
-    if one.isin(other).all() and other.isin(one).all():
-        raise ValueError(
-            f"{first_name} and {second_name} hold the same index labels in another order, but rows "
-            f"are paired by position. Reorder one of them, as in {second_name}.loc["
-            f"{first_name}.index], or drop the labels with reset_index(drop=True)."
-        )
+def predict_with(estimator: Any, X: Any) -> np.ndarray:
+    """Predict, without a warning for galaxies that have no prediction."""
+    return getattr(estimator, "predict_quietly", estimator.predict)(X)
 
 
 def match_columns(
@@ -186,7 +171,7 @@ def read_values(
 
     Ends of intervals may be infinite, and columns of theirs may be called as percentiles are.
     """
-    table = as_table(values)
+    table = tables.as_table(values)
     is_bare = isinstance(table, np.ndarray) and table.dtype.names is None
     if is_bare and (table.ndim != 2 or table.shape[1] == 0):
         raise ValueError(
@@ -319,7 +304,7 @@ def _pairs(
     for argument, each in zip(
         (*predictions, "sample_weight"), (*given, sample_weight), strict=True
     ):
-        check_same_rows(y_true, each, "y_true", argument)
+        tables.check_same_rows(y_true, each, f"y_true and {argument}")
     named = {"y_true": columns} | {name: names for name, (_, _, names) in predictions.items()}
     names, (place, *places) = match_columns(named, targets, true.shape[1])
     weight = read_weights(sample_weight, true)

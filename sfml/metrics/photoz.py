@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sfml import tables
 from sfml.metrics import weights
-from sfml.metrics.pairing import check_same_rows, read_values
+from sfml.metrics.pairing import read_values
 
 
 def photoz_bias(z_true: Any, z_pred: Any, *, sample_weight: Any = None) -> float:
@@ -142,7 +143,7 @@ def photoz_table(
     >>> float(table.loc["outlier fraction (> 0.15)", "z_pred"])
     0.25
     """
-    check_same_rows(z_true, z_pred, "z_true", "z_pred")
+    tables.check_same_rows(z_true, z_pred, "z_true and z_pred")
     values, names = read_values(z_pred, "z_pred")
     if names is None:
         n_sets = values.shape[1]
@@ -163,8 +164,8 @@ def _scaled_error(
     z_true: Any, z_pred: Any, sample_weight: Any
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Errors dz / (1 + z) and weights of the galaxies that have both redshifts."""
-    check_same_rows(z_true, z_pred, "z_true", "z_pred")
-    check_same_rows(z_true, sample_weight, "z_true", "sample_weight")
+    tables.check_same_rows(z_true, z_pred, "z_true and z_pred")
+    tables.check_same_rows(z_true, sample_weight, "z_true and sample_weight")
     true, _ = read_values(z_true, "z_true")
     pred, _ = read_values(z_pred, "z_pred")
     if true.shape != pred.shape or true.shape[1] != 1:

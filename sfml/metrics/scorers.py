@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from sklearn.base import BaseEstimator, RegressorMixin
+
 from sfml.compat import Scorer
 from sfml.metrics import regression
 from sfml.metrics.pairing import Pair, over_targets, pair_targets, read_labels
@@ -19,6 +21,16 @@ _METRICS: dict[str, Callable[[Pair], float]] = {
 }
 
 
+class _Quiet(RegressorMixin, BaseEstimator):
+    """An estimator that does not warn of galaxies without a prediction: scorers leave them out."""
+
+    def __init__(self, estimator: Any) -> None:
+        self.estimator = estimator
+
+    def predict(self, X: Any) -> Any:
+        return self.estimator.predict_quietly(X)
+
+
 class TargetScorer(Scorer):
     """Scorer that reads y by the targets of the estimator; made by `get_scorer`."""
 
@@ -30,6 +42,8 @@ class TargetScorer(Scorer):
         self, method_caller: Callable[..., Any], estimator: Any, X: Any, y_true: Any, **kwargs: Any
     ) -> float:
         labels, targets = read_labels(estimator, X, y_true)
+        if hasattr(estimator, "predict_quietly"):
+            estimator = _Quiet(estimator)
         return super()._score(method_caller, estimator, X, labels, targets=targets, **kwargs)
 
     def __repr__(self) -> str:

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtri
 
+from sfml import tables
 from sfml.metrics import intervals as of_intervals
 from sfml.metrics import regression, weights
 from sfml.metrics.pairing import (
     Pair,
-    check_same_rows,
     pair_intervals,
     pair_quantiles,
     pair_targets,
@@ -264,7 +264,7 @@ def binned_coverage(
     [1.0, 0.5]
     """
     pairs = pair_intervals(y_true, lower, upper, targets=targets, sample_weight=sample_weight)
-    check_same_rows(y_true, by, "y_true", "by")
+    tables.check_same_rows(y_true, by, "y_true and by")
     value = read_by(by, len(pairs[0].kept))
     paired = np.any([pair.kept for pair in pairs], axis=0)
     weight = weights.read_weights(sample_weight, value)

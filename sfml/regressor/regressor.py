@@ -175,9 +175,9 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
     }
 
     # Of the arguments of `fit`, only weights are metadata that a user may route.
-    __metadata_request__fit = {  # noqa: RUF012
-        name: UNUSED for name in ("variants", "feature_names", "row_keys", "offset_map")
-    }
+    __metadata_request__fit = dict.fromkeys(
+        ("variants", "feature_names", "row_keys", "offset_map"), UNUSED
+    )
 
     def __init__(
         self,
