@@ -38,7 +38,7 @@ def _last_step_has(method: str) -> Callable[[Any], bool]:
     """Make a check, for `available_if`, of whether the last step has a method."""
 
     def check(pipe: StarFormationPipeline) -> bool:
-        getattr(pipe.steps[-1][1], method)  # an AttributeError that names the step's class
+        getattr(pipe._last, method)  # an AttributeError that names the step's class
         return True
 
     return check
@@ -101,12 +101,15 @@ class StarFormationPipeline(Pipeline):
         -------
         self
         """
-        with unchanged_on_failure(self, *(step for _, step in self._real_steps())):
-            if not self._is_ours():
-                return super().fit(X, y, **params)
-            self._validate_params()
-            self._validate_steps()
-            self._fit_steps(X, y, step_params(self, params))
+        with unchanged_on_failure(self, *(step for _, step in self.steps)):
+            vars(self).pop("_fitted_steps", None)
+            if self._is_ours():
+                self._validate_params()
+                self._validate_steps()
+                self._fit_steps(X, y, step_params(self, params))
+            else:
+                super().fit(X, y, **params)
+            self._fitted_steps = list(self.steps)
         return self
 
     def refit(
@@ -131,14 +134,32 @@ class StarFormationPipeline(Pipeline):
         """
         check_is_fitted(self)
         tables.check_same_rows(X, y)
-        regress = self.steps[-1][1]
+        regress = self._last
         before = regress.warm_start
         regress.set_params(warm_start=warm_start)
         try:
-            self._fit_last(self.steps[0][1].transform(X), X, y, {"sample_weight": sample_weight})
+            self._fit_last(self._first.transform(X), X, y, {"sample_weight": sample_weight})
         finally:
             regress.set_params(warm_start=before)
         return self
+
+    @available_if(_last_step_has("predict"))
+    def predict(self, X: Any, **params: Any) -> Any:
+        """Predict the targets of each galaxy: see `StarFormationRegressor.predict`.
+
+        Parameters
+        ----------
+        X : table or array of shape (n_galaxies, n_columns)
+            Catalogue.
+        **params : dict
+            ``return_std``: whether to return the uncertainty too.
+
+        Returns
+        -------
+        ndarray of shape (n_galaxies, n_targets)
+            In dex, row by row as in X; NaN where there is no prediction.
+        """
+        return self._last.predict(self._inputs(X), **params)
 
     @available_if(_last_step_has("predict_quietly"))
     def predict_quietly(self, X: Any) -> np.ndarray:
@@ -216,7 +237,7 @@ class StarFormationPipeline(Pipeline):
         """
         check_is_fitted(self)
         flags, inputs = 0, X
-        for _, step in self._real_steps()[:-1]:
+        for _, step in self._steps()[:-1]:
             if hasattr(step, "transform_and_flag"):
                 inputs, more = step.transform_and_flag(inputs)
             else:
@@ -254,7 +275,8 @@ class StarFormationPipeline(Pipeline):
         self._last.calibrate(self._inputs(X, labelled=True), y, sample_weight)
         return self
 
-    def score(self, X: Any, y: Any = None, sample_weight: Any = None, **params: Any) -> float:
+    @available_if(_last_step_has("score"))
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Score the last step's predictions: see `StarFormationRegressor.score`.
 
         Parameters
@@ -265,37 +287,45 @@ class StarFormationPipeline(Pipeline):
             Labels, in dex.
         sample_weight : array-like of shape (n_galaxies,), default=None
             How much each galaxy counts.
-        **params : dict
-            As in scikit-learn's Pipeline.
 
         Returns
         -------
         float
         """
         tables.check_same_rows(X, y)
-        return super().score(X, y, sample_weight=sample_weight, **params)
+        weight = {} if sample_weight is None else {"sample_weight": sample_weight}
+        return self._last.score(self._inputs(X), y, **weight)
+
+    def _steps(self) -> list[tuple[str, Any]]:
+        """List the steps that were fitted, whatever `set_params` did since, but no passthroughs."""
+        steps = getattr(self, "_fitted_steps", self.steps)
+        return [(n, step) for n, step in steps if step is not None and step != "passthrough"]
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "_fitted_steps") or super().__sklearn_is_fitted__()
+
+    @property
+    def _first(self) -> Any:
+        return self._steps()[0][1]
 
     @property
     def _last(self) -> Any:
-        return self.steps[-1][1]
+        return self._steps()[-1][1]
 
     def _is_ours(self) -> bool:
-        first, last = self.steps[0][1], self._last
+        first, last = self.steps[0][1], self.steps[-1][1]
         return isinstance(first, GamaSampleSelector) and isinstance(last, StarFormationRegressor)
-
-    def _real_steps(self) -> list[tuple[str, Any]]:
-        return [(n, step) for n, step in self.steps if step is not None and step != "passthrough"]
 
     def _inputs(self, X: Any, *, labelled: bool = False) -> Any:
         """Transform X up to the last step; if it is labelled, as in `fit`."""
         check_is_fitted(self)
-        for _, step in self._real_steps()[:-1]:
+        for _, step in self._steps()[:-1]:
             X = _transform(step, X, labelled=labelled)
         return X
 
     def _fit_steps(self, X: Any, y: Any, params: Mapping[str, dict[str, Any]]) -> None:
         tables.check_same_rows(X, y)
-        (first, select), *middle, (last, regress) = self._real_steps()
+        (first, select), *middle, (last, regress) = self._steps()
         limits = (regress.target_limits or {}).get("stellar_mass")
         select.fit(X, y, **{"stellar_mass_range": limits, **params[first]})
         selected = select.transform(X)
@@ -337,8 +367,8 @@ class StarFormationPipeline(Pipeline):
     def _follow(self, inputs: Any) -> tuple[Any, np.ndarray | None, list[str] | None]:
         """Transform selected galaxies; give their brightness as it first was, and all names."""
         brightness = None
-        names: list[str] | None = list(self.steps[0][1].get_feature_names_out())
-        for _, step in self._real_steps()[1:-1]:
+        names: list[str] | None = list(self._first.get_feature_names_out())
+        for _, step in self._steps()[1:-1]:
             inputs = _transform(step, inputs, labelled=True)
             try:
                 names = list(step.get_feature_names_out(names))
@@ -373,7 +403,7 @@ class StarFormationPipeline(Pipeline):
         return slope, intercept
 
     def _drops_bands(self) -> bool:
-        rules = self.steps[0][1].rules_
+        rules = self._first.rules_
         return rules.missing == "allow" and rules.layout.bands is not None
 
     def _variants(self, selected: np.ndarray, X: Any) -> Iterator[np.ndarray]:
@@ -381,11 +411,11 @@ class StarFormationPipeline(Pipeline):
         seed = check_random_state(self._last.random_state).randint(2**31 - 1)
         rng = np.random.default_rng(seed)
         for _ in range(_n_variants(selected)):
-            yield self.steps[0][1].drop_bands(selected, rng)
+            yield self._first.drop_bands(selected, rng)
 
     def _as_selected(self, array: np.ndarray, X: Any) -> Any:
         """Give an array the form that the selection was told to give by `set_output`."""
-        return wrap_output("transform", array, X, self.steps[0][1])
+        return wrap_output("transform", array, X, self._first)
 
 
 def _transform(step: Any, X: Any, *, labelled: bool) -> Any:

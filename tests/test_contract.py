@@ -350,6 +350,18 @@ class TestFittedObjects:
             changed = pickle.loads(pickle.dumps(fitted)).set_params(**{name: value})
             assert_same(answers(changed, X[500:]), before)
 
+    def test_nor_does_a_step_that_was_exchanged(self, catalogue, linear):
+        X, y = catalogue
+        before = answers(linear, X[500:])
+        for name, step in (
+            *(("scale", "passthrough"), ("features", "passthrough"), ("scale", None)),
+            *(("select", sfml.GamaSampleSelector()), ("regress", Ridge())),
+        ):
+            changed = pickle.loads(pickle.dumps(linear)).set_params(**{name: step})
+            assert_same(answers(changed, X[500:]), before)
+        with pytest.raises(ValueError, match="log_brightness"):
+            quick_networks().fit(X, y).set_params(features="passthrough").fit(X, y)
+
     def test_nor_do_those_of_the_fitted_parts(self, catalogue, networks):
         X, _ = catalogue
         before = answers(networks, X[500:])
