@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import copy
 import warnings
-import zlib
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from joblib import delayed
-from sklearn.base import RegressorMixin, clone
+from sklearn.base import RegressorMixin
 from sklearn.utils import Bunch, check_consistent_length, check_random_state, get_tags
 from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -22,19 +19,26 @@ from sfml import tables
 from sfml.base import fit_method
 from sfml.compat import BaseComposition, HasMethods, Interval, StrOptions, check_sample_weight
 from sfml.flags import Flag, MissingPredictionWarning, describe, flag_where
-from sfml.neural import KerasMLPRegressor
 from sfml.parallel import run_jobs
-from sfml.recipes import ALL_TARGETS, FAMILIES, make_estimator, width_regressor
+from sfml.recipes import FAMILIES
 from sfml.regressor.emulators import Emulators, usable_rows
 from sfml.regressor.hold_back import FEWEST, draw_numbers
 from sfml.regressor.hold_back import row_keys as keys_of
-from sfml.regressor.jobs import Job, Training, check_can_learn, fit_one, set_seeds
+from sfml.regressor.jobs import Training, fit_one
+from sfml.regressor.plan import (
+    Galaxies,
+    check_estimators,
+    find_conditions,
+    plan_jobs,
+    plan_posterior,
+    read_limits,
+    rng_of,
+    within_limits,
+)
 from sfml.targets import (
     TARGETS,
-    check_limits,
     check_target_names,
     is_one_column,
-    open_ends,
     read_posterior,
     read_targets,
 )
@@ -52,9 +56,6 @@ from sfml.uncertainty.intervals import IntervalModel, RawQuantiles
 UNCERTAINTIES = ("emulator", "sps", "total")
 # Fewer galaxies than this cannot tell what is unlike them.
 FEWEST_FOR_DOMAIN = 50
-# Posteriors narrower than this, in dex, are a single template: their logarithm has no meaning.
-LEAST_WIDTH = 0.002
-AUTO_CONDITIONS = ("log_redshift_error", "log_snr", "redshift")
 
 
 class StarFormationRegressor(RegressorMixin, BaseComposition):
@@ -285,27 +286,26 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
             If y is not in dex or has other columns than expected, if a regressor takes no weights
             that were given, or if no galaxy is left.
         """
-        names = self._check_estimators()
+        names = check_estimators(self.estimators, self.targets, joint=self.joint)
         tables.check_same_rows(X, y)
         X = validate_data(self, X, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan")
         variants = self._check_variants(variants, X.shape)
         Y, targets = read_targets(y, self.targets if names is None else names)
         check_consistent_length(X, Y)
         check_target_names(targets)
-        weights = (
-            None
-            if sample_weight is None
-            else check_sample_weight(sample_weight, X, ensure_non_negative=True)
-        )
+        weights = _read_weights(sample_weight, X)
         feature_names = self._feature_names(X, feature_names)
-        conditions = self._find_conditions(X.shape[1], feature_names)
+        conditions = find_conditions(self.conditions, X.shape[1], feature_names)
         earlier = self if self.warm_start and hasattr(self, "named_estimators_") else None
-        limits = self._read_limits(targets)
-        good = _within(Y, targets, limits) & (True if weights is None else weights > 0)
+        limits = read_limits(self.target_limits, targets)
+        good = within_limits(Y, targets, limits) & (True if weights is None else weights > 0)
         keys = keys_of(X) if row_keys is None else row_keys
         held_back = self._hold_back(X, Y, good, keys, earlier)
-        jobs = self._plan(X, Y, targets, good, held_back, earlier, weighted=weights is not None)
-        posterior, of_posterior = self._plan_posterior(X, read_posterior(y, targets), targets, jobs)
+        galaxies = Galaxies(X, Y, targets, good, held_back)
+        jobs = plan_jobs(self, galaxies, self._root, earlier, weighted=weights is not None)
+        posterior, of_posterior = plan_posterior(
+            read_posterior(y, targets), targets, jobs[0], self._root
+        )
         data = Training(X, variants, weights, feature_names, offset_map)
         fitted = run_jobs(
             [delayed(fit_one)(job, data, self.verbose) for job in [*jobs, *posterior]], self.n_jobs
@@ -524,12 +524,8 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
         X = self._check_inputs(X)
         Y, _ = read_targets(y, self.targets_)
         check_consistent_length(X, Y)
-        weights = (
-            None
-            if sample_weight is None
-            else check_sample_weight(sample_weight, X, ensure_non_negative=True)
-        )
-        good = _within(Y, self.targets_, self.target_limits_) & ~np.isnan(X).all(axis=1)
+        weights = _read_weights(sample_weight, X)
+        good = within_limits(Y, self.targets_, self.target_limits_) & ~np.isnan(X).all(axis=1)
         learnt = good & np.isin(keys_of(X), self.learnt_keys_)
         if learnt.any():
             raise ValueError(
@@ -572,7 +568,7 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
         predicted = self._emulators_of(X)
         Y, _ = read_targets(y, self.targets_)
         check_consistent_length(predicted, Y)
-        within = _within(Y, self.targets_, self.target_limits_)
+        within = within_limits(Y, self.targets_, self.target_limits_)
         if not within.any():
             raise ValueError(
                 f"No galaxy is left to score: all {len(Y)} lie outside target_limits="
@@ -597,49 +593,7 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
             if hasattr(estimator, "history_")
         }
 
-    # What `fit` checks and decides.
-
-    def _check_estimators(self) -> tuple[str, ...] | None:
-        """Check `estimators`; return the names of the targets if they are known without y."""
-        targets = self.targets
-        if targets is not None and (
-            isinstance(targets, str)
-            or not len(targets)
-            or not all(isinstance(target, str) for target in targets)
-        ):
-            raise ValueError(
-                f"targets must be None or a list of names, such as {list(TARGETS)}; got "
-                f"{targets!r}."
-            )
-        if isinstance(self.estimators, str):
-            return None
-        pairs = (
-            self.estimators
-            if isinstance(self.estimators, list | tuple)
-            else [("all", self.estimators)]
-        )
-        for pair in pairs:
-            if not (isinstance(pair, tuple | list) and len(pair) == 2 and _is_regressor(pair[1])):
-                raise ValueError(
-                    f"estimators must be one of {', '.join(FAMILIES)}, a list of (target, "
-                    f"regressor) pairs, or a regressor; got {pair!r}."
-                )
-        if not isinstance(self.estimators, list | tuple):
-            return None
-        names = [name for name, _ in pairs]
-        if not names:
-            raise ValueError("estimators must name at least one (target, regressor); got none.")
-        self._validate_names(names)
-        if self.joint and len(names) > 1:
-            raise ValueError(
-                f"joint=True trains one regressor for all targets; got {len(names)}: {names}."
-            )
-        if not self.joint and targets is not None and list(targets) != names:
-            raise ValueError(
-                f"targets={list(targets)} and the names of estimators, {names}, differ: "
-                "leave targets out, or use the same names in the same order."
-            )
-        return None if self.joint else tuple(names)
+    # What `fit` decides and learns.
 
     def _check_variants(self, variants: Any, shape: tuple[int, int]) -> np.ndarray:
         if variants is None or not len(variants):
@@ -650,8 +604,7 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
         return array
 
     def _feature_names(self, X: np.ndarray, given: Sequence[str] | None) -> list[str] | None:
-        own = getattr(self, "feature_names_in_", None)
-        names = own if own is not None else given
+        names = getattr(self, "feature_names_in_", given)
         if names is None:
             return None
         if len(names) != X.shape[1]:
@@ -659,43 +612,6 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
                 f"feature_names must name every column of X: got {len(names)} for {X.shape[1]}."
             )
         return list(names)
-
-    def _find_conditions(self, n_features: int, names: list[str] | None) -> list[int]:
-        """Positions of the inputs in whose bins intervals are calibrated."""
-        if isinstance(self.conditions, str):
-            return [i for i, name in enumerate(names or ()) if name in AUTO_CONDITIONS]
-        found = []
-        for condition in self.conditions:
-            if isinstance(condition, str):
-                if names is None:
-                    raise ValueError(
-                        f"conditions names {condition!r}, but the columns of X have no names: fit "
-                        "a table, or a StarFormationPipeline, whose steps name their outputs."
-                    )
-                if condition not in names:
-                    close = get_close_matches(condition, names, n=1)
-                    hint = f" Did you mean {close[0]!r}?" if close else ""
-                    raise ValueError(
-                        f"conditions names {condition!r}, which is no input of the regressor: "
-                        f"{', '.join(names)}.{hint}"
-                    )
-                found.append(names.index(condition))
-            elif not -n_features <= condition < n_features:
-                raise ValueError(f"conditions has {condition}, but X has {n_features} columns.")
-            else:
-                found.append(int(condition) % n_features)
-        return found
-
-    def _read_limits(self, targets: Sequence[str]) -> dict[str, tuple[float, float]]:
-        limits = {}
-        for name, pair in (self.target_limits or {}).items():
-            check_limits(f"target_limits[{name!r}]", pair)
-            if name not in targets:
-                raise ValueError(
-                    f"target_limits names {name!r}, but the targets are {', '.join(targets)}."
-                )
-            limits[name] = open_ends(pair)
-        return limits
 
     def _hold_back(
         self,
@@ -721,84 +637,6 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
                 held_back[:] = False
         self.n_calibration_ = int(held_back.sum())
         return held_back
-
-    def _rng(self, name: str) -> np.random.Generator:
-        # By name: a target's model does not depend on which others are trained.
-        return np.random.default_rng([self._root, zlib.crc32(name.encode())])
-
-    def _make(self, name: str, earlier: StarFormationRegressor | None) -> Any:
-        """Make the unfitted regressor of this name, or a copy of the one to go on from."""
-        if isinstance(self.estimators, str):
-            new = make_estimator(self.estimators, name)
-        elif isinstance(self.estimators, list | tuple):
-            new = clone(dict(self.estimators)[name])
-        else:
-            new = clone(self.estimators)
-        if earlier is None or not isinstance(new, KerasMLPRegressor):
-            return new
-        # The seed, if it has none of its own, is that of the last fit.
-        params = new.get_params(deep=False) | {"warm_start": True}
-        params.pop("random_state")
-        return copy.copy(earlier.named_estimators_[name]).set_params(**params)
-
-    def _plan(
-        self,
-        X: np.ndarray,
-        Y: np.ndarray,
-        targets: tuple[str, ...],
-        good: np.ndarray,
-        held_back: np.ndarray,
-        earlier: StarFormationRegressor | None,
-        *,
-        weighted: bool,
-    ) -> list[Job]:
-        """Decide what each regressor is to learn, and from which rows."""
-        if self.joint:
-            pairs = isinstance(self.estimators, list | tuple)
-            labels = {self.estimators[0][0] if pairs else ALL_TARGETS: Y}
-        else:
-            labels = dict(zip(targets, Y.T, strict=True))
-        jobs = []
-        for name, target in labels.items():
-            estimator = self._make(name, earlier)
-            check_can_learn(estimator, target, weighted=weighted)
-            rng = self._rng(name)
-            set_seeds(estimator, rng)
-            usable = usable_rows(X, estimator)
-            labelled = np.isfinite(target).reshape(len(Y), -1).all(axis=1)
-            chosen = usable & labelled & good
-            rows, aside = np.flatnonzero(chosen & ~held_back), np.flatnonzero(chosen & held_back)
-            if not len(rows):
-                raise ValueError(
-                    f"No galaxy is left to train {name!r} on, of {len(X)} given: {np.sum(~usable)} "
-                    "have NaN inputs (in a pipeline: rejected by the selection, see the "
-                    f"selector's report_ and reasons), {np.sum(~labelled)} have no label, and "
-                    f"{np.sum(~good)} lie outside target_limits or have no weight."
-                )
-            jobs.append(Job(name, estimator, target, self._subsample(rows, rng), aside))
-        return jobs
-
-    def _plan_posterior(
-        self, X: np.ndarray, widths: np.ndarray | None, targets: tuple[str, ...], jobs: list[Job]
-    ) -> tuple[list[Job], tuple[str, ...]]:
-        """Plan the one regressor of the SPS code's posterior widths, if they are known."""
-        if widths is None:
-            return [], ()
-        known = np.isfinite(widths).any(axis=(0, 2))
-        logs = np.log10(np.maximum(widths[:, known], LEAST_WIDTH)).reshape(len(X), -1)
-        labelled = np.isfinite(logs).all(axis=1)
-        estimator = width_regressor(jobs[0].estimator)
-        set_seeds(estimator, self._rng("posterior"))
-        rows, aside = (part[labelled[part]] for part in (jobs[0].rows, jobs[0].held_back))
-        names = tuple(name for name, is_known in zip(targets, known, strict=True) if is_known)
-        return [Job("posterior", estimator, logs, rows, aside)], names
-
-    def _subsample(self, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        if self.max_train_samples is None or len(rows) <= self.max_train_samples:
-            return rows
-        return np.sort(rng.choice(rows, self.max_train_samples, replace=False))
-
-    # What `fit` learns besides the regressors.
 
     def _remember(
         self, X: np.ndarray, learnt: np.ndarray, earlier: StarFormationRegressor | None
@@ -836,7 +674,7 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
         rate = self.false_alarm_rate
         enough = rate is not None and (len(rows) + 1) * rate >= 1
         if enough and learnt.sum() >= FEWEST_FOR_DOMAIN:
-            seed = int(self._rng("domain").integers(2**31 - 1))
+            seed = int(rng_of(self._root, "domain").integers(2**31 - 1))
             detector = DomainDetector(false_alarm_rate=rate, random_state=seed)
             known = data.X[learnt]
             if len(X) > len(rows):
@@ -988,17 +826,7 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
         return tags
 
 
-def _within(
-    Y: np.ndarray, targets: Sequence[str], limits: Mapping[str, tuple[float, float]]
-) -> np.ndarray:
-    """Say which galaxies have labels within the limits, of shape (n_galaxies,)."""
-    within = np.ones(len(Y), dtype=bool)
-    for name, (low, high) in limits.items():
-        column = Y[:, list(targets).index(name)]
-        within &= (column >= low) & (column <= high)
-    return within
-
-
-def _is_regressor(estimator: Any) -> bool:
-    able = all(hasattr(estimator, name) for name in ("fit", "predict", "get_params"))
-    return able and get_tags(estimator).estimator_type in ("regressor", None)
+def _read_weights(sample_weight: Any, X: np.ndarray) -> np.ndarray | None:
+    if sample_weight is None:
+        return None
+    return check_sample_weight(sample_weight, X, ensure_non_negative=True)

@@ -1,0 +1,196 @@
+"""What each regressor is to learn, and from which galaxies: decided before any is trained."""
+
+from __future__ import annotations
+
+import copy
+import zlib
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.utils import get_tags
+
+from sfml.neural import KerasMLPRegressor
+from sfml.recipes import ALL_TARGETS, FAMILIES, make_estimator, width_regressor
+from sfml.regressor.emulators import usable_rows
+from sfml.regressor.jobs import Job, check_can_learn, set_seeds
+from sfml.targets import check_limits, open_ends
+
+# Posteriors narrower than this, in dex, are a single template: their logarithm has no meaning.
+LEAST_WIDTH = 0.002
+AUTO_CONDITIONS = ("log_redshift_error", "log_snr", "redshift")
+
+
+class Galaxies(NamedTuple):
+    """The galaxies of a `fit`: inputs, labels, and which of them may be learnt from."""
+
+    X: np.ndarray  # (n_galaxies, n_features)
+    Y: np.ndarray  # (n_galaxies, n_targets)
+    targets: tuple[str, ...]
+    good: np.ndarray  # (n_galaxies,), bool: within the limits, and of some weight
+    held_back: np.ndarray  # (n_galaxies,), bool
+
+
+def rng_of(root: int, name: str) -> np.random.Generator:
+    """Make a generator by name: a target's model does not depend on which others are trained."""
+    return np.random.default_rng([root, zlib.crc32(name.encode())])
+
+
+def check_estimators(estimators: Any, targets: Any, *, joint: bool) -> tuple[str, ...] | None:
+    """Check both parameters; return the names of the targets if they are known without y."""
+    if targets is not None and (
+        isinstance(targets, str)
+        or not len(targets)
+        or not all(isinstance(target, str) for target in targets)
+    ):
+        raise ValueError(f"targets must be None or a list of names; got {targets!r}.")
+    if isinstance(estimators, str):
+        return None
+    pairs = estimators if isinstance(estimators, list | tuple) else [("all", estimators)]
+    for pair in pairs:
+        if not (isinstance(pair, tuple | list) and len(pair) == 2 and _is_regressor(pair[1])):
+            raise ValueError(
+                f"estimators must be one of {', '.join(FAMILIES)}, a list of (target, regressor) "
+                f"pairs, or a regressor; got {pair!r}."
+            )
+    if not isinstance(estimators, list | tuple):
+        return None
+    names = [name for name, _ in pairs]
+    if not names:
+        raise ValueError("estimators must name at least one (target, regressor); got none.")
+    if joint and len(names) > 1:
+        raise ValueError(
+            f"joint=True trains one regressor for all targets; got {len(names)}: {names}."
+        )
+    if not joint and targets is not None and list(targets) != names:
+        raise ValueError(
+            f"targets={list(targets)} and the names of estimators, {names}, differ: leave targets "
+            "out, or use the same names in the same order."
+        )
+    return None if joint else tuple(names)
+
+
+def find_conditions(conditions: Any, n_features: int, names: list[str] | None) -> list[int]:
+    """Find the positions of the inputs in whose bins intervals are calibrated."""
+    if isinstance(conditions, str):
+        return [i for i, name in enumerate(names or ()) if name in AUTO_CONDITIONS]
+    found = []
+    for condition in conditions:
+        if not isinstance(condition, str):
+            if not -n_features <= condition < n_features:
+                raise ValueError(f"conditions has {condition}, but X has {n_features} columns.")
+            found.append(int(condition) % n_features)
+        elif names is None:
+            raise ValueError(
+                f"conditions names {condition!r}, but the columns of X have no names: fit a table, "
+                "or a StarFormationPipeline, whose steps name their outputs."
+            )
+        elif condition not in names:
+            close = get_close_matches(condition, names, n=1)
+            raise ValueError(
+                f"conditions names {condition!r}, which is no input of the regressor: "
+                f"{', '.join(names)}.{f' Did you mean {close[0]!r}?' if close else ''}"
+            )
+        else:
+            found.append(names.index(condition))
+    return found
+
+
+def read_limits(limits: Any, targets: Sequence[str]) -> dict[str, tuple[float, float]]:
+    """Check `target_limits`; write infinities for its open ends."""
+    for name, pair in (limits or {}).items():
+        check_limits(f"target_limits[{name!r}]", pair)
+        if name not in targets:
+            raise ValueError(
+                f"target_limits names {name!r}, but the targets are {', '.join(targets)}."
+            )
+    return {name: open_ends(pair) for name, pair in (limits or {}).items()}
+
+
+def within_limits(
+    Y: np.ndarray, targets: Sequence[str], limits: Mapping[str, tuple[float, float]]
+) -> np.ndarray:
+    """Say which galaxies have labels within the limits, of shape (n_galaxies,)."""
+    within = np.ones(len(Y), dtype=bool)
+    for name, (low, high) in limits.items():
+        column = Y[:, list(targets).index(name)]
+        within &= (column >= low) & (column <= high)
+    return within
+
+
+def plan_jobs(
+    regressor: Any, galaxies: Galaxies, root: int, earlier: Any, *, weighted: bool
+) -> list[Job]:
+    """Decide what each regressor is to learn, and from which rows.
+
+    `earlier` is the fitted regressor whose networks are gone on from, or None.
+    """
+    X, Y, targets, good, held_back = galaxies
+    pairs = isinstance(regressor.estimators, list | tuple)
+    if regressor.joint:
+        labels = {regressor.estimators[0][0] if pairs else ALL_TARGETS: Y}
+    else:
+        labels = dict(zip(targets, Y.T, strict=True))
+    jobs = []
+    for name, target in labels.items():
+        estimator = _make(regressor.estimators, name, earlier)
+        check_can_learn(estimator, target, weighted=weighted)
+        rng = rng_of(root, name)
+        set_seeds(estimator, rng)
+        usable = usable_rows(X, estimator)
+        labelled = np.isfinite(target).reshape(len(Y), -1).all(axis=1)
+        chosen = usable & labelled & good
+        rows, aside = np.flatnonzero(chosen & ~held_back), np.flatnonzero(chosen & held_back)
+        if not len(rows):
+            raise ValueError(
+                f"No galaxy is left to train {name!r} on, of {len(X)} given: {np.sum(~usable)} "
+                "have NaN inputs (in a pipeline: rejected by the selection, see the selector's "
+                f"report_ and reasons), {np.sum(~labelled)} have no label, and {np.sum(~good)} lie "
+                "outside target_limits or have no weight."
+            )
+        most = regressor.max_train_samples
+        if most is not None and len(rows) > most:
+            rows = np.sort(rng.choice(rows, most, replace=False))
+        jobs.append(Job(name, estimator, target, rows, aside))
+    return jobs
+
+
+def plan_posterior(
+    widths: np.ndarray | None, targets: tuple[str, ...], job: Job, root: int
+) -> tuple[list[Job], tuple[str, ...]]:
+    """Plan the one regressor of the SPS code's posterior widths, and for which targets.
+
+    It is of the family of `job`, and learns from the same rows.
+    """
+    if widths is None:
+        return [], ()
+    known = np.isfinite(widths).any(axis=(0, 2))
+    logs = np.log10(np.maximum(widths[:, known], LEAST_WIDTH)).reshape(len(widths), -1)
+    labelled = np.isfinite(logs).all(axis=1)
+    estimator = width_regressor(job.estimator)
+    set_seeds(estimator, rng_of(root, "posterior"))
+    rows, aside = (part[labelled[part]] for part in (job.rows, job.held_back))
+    names = tuple(name for name, is_known in zip(targets, known, strict=True) if is_known)
+    return [Job("posterior", estimator, logs, rows, aside)], names
+
+
+def _make(estimators: Any, name: str, earlier: Any) -> Any:
+    """Make the unfitted regressor of this name, or a copy of the one to go on from."""
+    if isinstance(estimators, str):
+        new = make_estimator(estimators, name)
+    else:
+        pairs = isinstance(estimators, list | tuple)
+        new = clone(dict(estimators)[name] if pairs else estimators)
+    if earlier is None or not isinstance(new, KerasMLPRegressor):
+        return new
+    # The seed, if it has none of its own, is that of the last fit.
+    params = new.get_params(deep=False) | {"warm_start": True}
+    params.pop("random_state")
+    return copy.copy(earlier.named_estimators_[name]).set_params(**params)
+
+
+def _is_regressor(estimator: Any) -> bool:
+    able = all(hasattr(estimator, name) for name in ("fit", "predict", "get_params"))
+    return able and get_tags(estimator).estimator_type in ("regressor", None)
