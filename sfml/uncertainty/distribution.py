@@ -7,12 +7,69 @@ recovered exactly from two of its quantiles, its tails included.
 
 from __future__ import annotations
 
+from numbers import Real
+from typing import Any
+
 import numpy as np
 from scipy.special import ndtr, ndtri
 
 # In dex. Where the two outermost quantiles are equal, a slope of zero would put every value
 # beyond them infinitely many scores away.
 _LEAST_SLOPE = 1e-12
+
+
+def check_levels(
+    levels: Any, *, least: int = 1, growing: bool = False, name: str = "q"
+) -> np.ndarray:
+    """Check levels of quantiles.
+
+    Parameters
+    ----------
+    levels : float or sequence of float
+        What was given, each between 0 and 1.
+    least : int, default=1
+        How many are needed.
+    growing : bool, default=False
+        Whether each must be larger than the one before.
+    name : str, default="q"
+        What the argument is called in the ValueError.
+
+    Returns
+    -------
+    ndarray of shape (n_levels,)
+    """
+    try:
+        read = np.atleast_1d(np.asarray(levels, dtype=np.float64))
+    except (TypeError, ValueError):
+        read = np.array([np.nan])
+    inside = read.ndim == 1 and len(read) >= max(least, 1) and np.all((read > 0) & (read < 1))
+    if not inside or (growing and not np.all(np.diff(read) > 0)):
+        number = f"at least {least} " if least > 1 else ""
+        raise ValueError(
+            f"{name} must hold {number}{'growing ' if growing else ''}levels between 0 and 1, "
+            f"such as (0.16, 0.5, 0.84); got {levels!r}. Percentiles are divided by 100."
+        )
+    return read
+
+
+def check_coverage(coverage: Any) -> tuple[float, float]:
+    """Check a coverage; return the levels at both ends of its central interval.
+
+    Parameters
+    ----------
+    coverage : float
+        Between 0 and 1, else a ValueError.
+
+    Returns
+    -------
+    lower, upper : float
+    """
+    if not isinstance(coverage, Real) or not 0 < float(coverage) < 1:
+        raise ValueError(
+            f"coverage must lie between 0 and 1, such as 0.68; got {coverage!r}. Per cent are "
+            "divided by 100."
+        )
+    return (1 - float(coverage)) / 2, (1 + float(coverage)) / 2
 
 
 def quantiles_at(quantiles: np.ndarray, levels: np.ndarray, scores: np.ndarray) -> np.ndarray:
@@ -25,7 +82,7 @@ def quantiles_at(quantiles: np.ndarray, levels: np.ndarray, scores: np.ndarray) 
     levels : ndarray of shape (n_levels,)
         Growing, at least two.
     scores : ndarray of shape (n_scores,) or (n_galaxies, n_scores)
-        Normal scores of the levels wanted, the same for all galaxies or each its own.
+        Normal scores of the levels wanted, the same for all galaxies or one row per galaxy.
 
     Returns
     -------
@@ -62,7 +119,7 @@ def scores_of(quantiles: np.ndarray, levels: np.ndarray, values: np.ndarray) -> 
     Returns
     -------
     ndarray of shape (n_galaxies,)
-        Finite. For a value which several quantiles are equal to, the middle of their levels.
+        Finite. For a value that several quantiles are equal to, the middle of their levels.
     """
     nodes = ndtri(levels)
     below = (quantiles < values[:, None]).sum(axis=1)
@@ -71,7 +128,7 @@ def scores_of(quantiles: np.ndarray, levels: np.ndarray, values: np.ndarray) -> 
     rows = np.arange(len(quantiles))
     rise = quantiles[rows, after] - quantiles[rows, after - 1]
     slope = np.maximum(rise / (nodes[after] - nodes[after - 1]), _LEAST_SLOPE)
-    # Beyond the outermost levels the line starts from the outermost one, which tells where the
+    # Beyond the outermost levels the line starts from the outermost one: it matters where the
     # slope is the least one.
     start = np.where(below == len(nodes), len(nodes) - 1, after - 1)
     between = nodes[start] + (values - quantiles[rows, start]) / slope
