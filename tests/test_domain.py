@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pickle
+import time
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import softmax
 from scipy.stats import kstest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
@@ -18,6 +20,7 @@ import sfml
 from sfml.domain import DomainDetector
 
 N_FEATURES = 6
+N_WIDE = 15
 
 
 def make_rows(n: int, seed: int, *, missing: float = 0.0) -> np.ndarray:
@@ -29,6 +32,42 @@ def make_rows(n: int, seed: int, *, missing: float = 0.0) -> np.ndarray:
     X[:, 2:] += noise
     X[rng.random(n) < missing, :2] = np.nan
     return X
+
+
+def with_gaps(n: int, n_features: int, missing: float, seed: int) -> np.ndarray:
+    """Correlated features, each missing at random; every galaxy has the first."""
+    rng = np.random.default_rng(seed)
+    mixing = np.random.default_rng(0).normal(size=(3, n_features))
+    X = rng.normal(size=(n, 3)) @ mixing + 0.5 * rng.standard_t(5, size=(n, n_features))
+    gaps = rng.random(X.shape) < missing
+    gaps[:, 0] = False
+    X[gaps] = np.nan
+    return X
+
+
+def score_by_definition(detector: DomainDetector, row: np.ndarray) -> float:
+    """Score one galaxy by the marginal distribution of each component."""
+    have = np.flatnonzero(~np.isnan(row))
+    z = ((row - detector.location_) / detector.scale_)[have]
+    squared, log_likelihood = [], []
+    components = zip(detector.weights_, detector.means_, detector.covariances_, strict=True)
+    for weight, mean, covariance in components:
+        marginal = covariance[np.ix_(have, have)]
+        squared.append((z - mean[have]) @ np.linalg.solve(marginal, z - mean[have]))
+        log_det = np.linalg.slogdet(marginal).logabsdet
+        log_likelihood.append(np.log(weight) - log_det / 2 - squared[-1] / 2)
+    mean_squared = np.average(squared, weights=softmax(log_likelihood))
+    return float((len(have) - mean_squared) / np.sqrt(2 * len(have)))
+
+
+def seconds_to_score(detector: DomainDetector, X: np.ndarray) -> float:
+    """Best of three."""
+    seconds = []
+    for _ in range(3):
+        start = time.process_time()
+        detector.score_samples(X)
+        seconds.append(time.process_time() - start)
+    return min(seconds)
 
 
 @pytest.fixture(scope="module")
@@ -141,6 +180,34 @@ class TestBandsNotObserved:
         # The rows are shuffled otherwise, so that the mixtures differ a little.
         np.testing.assert_allclose(blanked.location_, detector.location_)
 
+    @pytest.mark.parametrize("n_components", [1, 8])
+    @pytest.mark.parametrize("missing", [0, 0.2, 0.5, 0.95])
+    def test_a_galaxy_does_not_depend_on_its_neighbours(self, missing, n_components):
+        X = with_gaps(1200, N_WIDE, missing, seed=3)
+        detector = DomainDetector(n_components=n_components, random_state=0)
+        detector.fit(with_gaps(1200, N_WIDE, 0.1, seed=1))
+        together = detector.score_samples(X)
+        alone = [detector.score_samples(X[[i]])[0] for i in range(60)]
+        np.testing.assert_array_equal(together[:60], alone)
+        in_sevens = [detector.score_samples(X[i : i + 7]) for i in range(0, len(X), 7)]
+        np.testing.assert_array_equal(together, np.concatenate(in_sevens))
+
+    @pytest.mark.parametrize("missing", [0, 0.2, 0.5, 0.9])
+    def test_mixtures_are_integrated_over_what_is_not_observed(self, missing):
+        detector = DomainDetector(n_components=3, random_state=0)
+        detector.fit(with_gaps(1000, N_WIDE, 0.1, seed=1))
+        X = with_gaps(200, N_WIDE, missing, seed=3)
+        expected = [score_by_definition(detector, row) for row in X]
+        np.testing.assert_allclose(detector.score_samples(X), expected, rtol=1e-8, atol=1e-8)
+
+    def test_as_many_patterns_as_galaxies_take_little_longer_than_none(self):
+        X = with_gaps(2000, 40, 0.3, seed=3)
+        assert len(np.unique(np.isnan(X), axis=0)) > 1900
+        detector = DomainDetector(n_components=2, random_state=0)
+        detector.fit(with_gaps(500, 40, 0, seed=1))
+        complete = seconds_to_score(detector, np.nan_to_num(X))
+        assert seconds_to_score(detector, X) < 30 * complete
+
     def test_more_features_than_a_word_has_bits(self):
         rng = np.random.default_rng(0)
         X = rng.normal(size=(1000, 70))
@@ -184,6 +251,15 @@ class TestFeatures:
         X[0, 3] = value
         assert np.isfinite(detector.score_samples(X)).all()
         assert detector.predict(X).tolist() == [-1, 1]
+
+    def test_no_floating_point_errors(self, detector):
+        X = np.vstack([make_rows(50, 3, missing=0.5), np.full((1, N_FEATURES), np.nan)])
+        far = np.where(np.arange(N_FEATURES) == 3, [[1e9], [-1e300]], X[0])
+        with np.errstate(all="raise"):
+            for rows in (X, far, far.astype(np.longdouble), X[:0]):
+                detector.score_samples(rows)
+                detector.p_value(rows)
+                detector.predict(rows)
 
     def test_single_precision(self, detector):
         X = make_rows(100, 3)
@@ -236,6 +312,27 @@ class TestErrors:
         with pytest.raises(NotFittedError, match="no threshold yet"):
             detector.predict(make_rows(3, 3))
 
+    def test_a_fit_that_fails_leaves_the_last_one(self):
+        detector = DomainDetector(false_alarm_rate=0.1, random_state=0)
+        detector.fit(make_rows(300, 1)).calibrate(make_rows(300, 2))
+        expected = detector.p_value(make_rows(50, 3))
+        with pytest.raises(ValueError, match="No feature of X takes more than two values"):
+            detector.fit(np.ones((5, 3)))
+        np.testing.assert_array_equal(detector.p_value(make_rows(50, 3)), expected)
+        detector.fit(make_rows(300, 3))
+        assert not hasattr(detector, "calibration_scores_")
+
+    def test_parameters_set_after_fit_wait_for_the_next(self):
+        X, held_back, fresh = (make_rows(300, seed) for seed in (1, 2, 3))
+        detector = DomainDetector(false_alarm_rate=0.2, random_state=0).fit(X)
+        expected = clone(detector).fit(X).calibrate(held_back).decision_function(fresh)
+        changed = detector.set_params(
+            false_alarm_rate=0.01, n_components=1, max_train_samples=2, held_back=0.1
+        )
+        np.testing.assert_array_equal(
+            changed.calibrate(held_back).decision_function(fresh), expected
+        )
+
     def test_too_few_held_back(self):
         detector = DomainDetector(random_state=0).fit(make_rows(300, 1))
         with pytest.raises(ValueError, match=r"rate=0.01 needs at least 99 held-back .* got 98"):
@@ -245,13 +342,14 @@ class TestErrors:
     @pytest.mark.parametrize(
         ("parameters", "message"),
         [
-            ({"false_alarm_rate": 0}, "false_alarm_rate must be a share between 0 and 1.*got 0"),
-            ({"false_alarm_rate": 5}, "false_alarm_rate must be a share between 0 and 1.*got 5"),
-            ({"false_alarm_rate": None}, "false_alarm_rate must be a share.*got None"),
-            ({"held_back": 1}, "held_back must be None or a share between 0 and 1.*got 1"),
-            ({"n_components": 0}, "n_components must be a whole number of at least 1; got 0"),
-            ({"n_components": 2.5}, "n_components must be a whole number.*got 2.5"),
-            ({"max_train_samples": 1}, "max_train_samples must be None or a whole.*2; got 1"),
+            ({"false_alarm_rate": 0}, r"'false_alarm_rate' .* float in the range \(0.0, 1.0\)"),
+            ({"false_alarm_rate": 5}, "'false_alarm_rate' .* Got 5 instead"),
+            ({"false_alarm_rate": None}, "'false_alarm_rate' .* Got None instead"),
+            ({"held_back": 1}, r"'held_back' .* in the range \(0.0, 1.0\) or None. Got 1"),
+            ({"n_components": 0}, r"'n_components' .* int in the range \[1, inf\). Got 0"),
+            ({"n_components": 2.5}, "'n_components' .* Got 2.5 instead"),
+            ({"max_train_samples": 1}, r"'max_train_samples' .* \[2, inf\) or None. Got 1"),
+            ({"random_state": "0"}, "'random_state' .* Got '0' instead"),
         ],
     )
     def test_parameters_out_of_range(self, parameters, message):

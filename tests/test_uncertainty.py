@@ -30,18 +30,18 @@ values = st.floats(-50, 50, width=32)
 quantiles_of_five = arrays(np.float64, st.tuples(st.integers(1, 5), st.just(5)), elements=values)
 
 
-def simulate(n_rows, seed):
+def simulate(n_rows, seed, n_conditions=2, levels=FIVE):
     """Labels whose scatter grows with the first condition, and quantiles that are wrong.
 
     They are right in shape, but too narrow where the second condition is small and too wide
     where it is large.
     """
     rng = np.random.default_rng(seed)
-    conditions = rng.uniform(size=(n_rows, 2))
+    conditions = rng.uniform(size=(n_rows, n_conditions))
     sigma = 0.05 + 0.4 * conditions[:, 0]
     y = sigma * rng.normal(size=n_rows)
     claimed = sigma * (0.4 + 1.6 * conditions[:, 1])
-    return claimed[:, np.newaxis] * ndtri(FIVE), y, conditions
+    return claimed[:, np.newaxis] * ndtri(levels), y, conditions
 
 
 def share_below(quantiles, y, rows):
@@ -137,6 +137,99 @@ class TestCoverage:
         error = np.std(covered) / np.sqrt(n_samples)
         assert np.mean(covered) == pytest.approx(0.68, abs=SIGMA * error + 1 / (n_rows + 1))
 
+    @pytest.mark.parametrize("n_rows", [200, 500])
+    def test_outer_levels_neither_overshoot_nor_fall_short(self, n_rows):
+        """They have too few galaxies for 21 terms, and are read from those of inner levels."""
+        n_samples = 40
+        outer = [(LEVELS[k], LEVELS[-1 - k]) for k in range(3)]
+        covered = np.empty((n_samples, 3))
+        for seed in range(n_samples):
+            quantiles, y, conditions = simulate(n_rows, seed, n_conditions=5, levels=LEVELS)
+            calibrator = QuantileCalibrator().fit(quantiles, y, conditions)
+            quantiles, y, conditions = simulate(
+                2000, seed=10_000 + seed, n_conditions=5, levels=LEVELS
+            )
+            calibrated = calibrator.predict(quantiles, conditions)
+            for k in range(3):
+                inside = (calibrated[:, k] < y) & (y < calibrated[:, -1 - k])
+                covered[seed, k] = inside.mean()
+        error = covered.std(axis=0) / np.sqrt(n_samples)
+        assert np.all(np.abs(covered.mean(axis=0) - np.ptp(outer, axis=1)) < 0.01 + 2 * error)
+
+    def test_outer_levels_know_the_groups_of_inner_ones(self):
+        """With 500 galaxies, 5 lie beyond the 99th percentile: none for most bins."""
+        quantiles, y, conditions = simulate(500, seed=1, n_conditions=5, levels=LEVELS)
+        calibrator = QuantileCalibrator().fit(quantiles, y, conditions)
+        quantiles, y, conditions = simulate(20_000, seed=2, n_conditions=5, levels=LEVELS)
+        for condition, low in ((1, 0.0), (1, 0.8)):
+            rows = (conditions[:, condition] >= low) & (conditions[:, condition] < low + 0.2)
+            calibrated = calibrator.predict(quantiles[rows], conditions[rows])
+            inside = (calibrated[:, 1] < y[rows]) & (y[rows] < calibrated[:, -2])
+            assert inside.mean() == pytest.approx(0.95, abs=0.035)
+
+
+class TestWeights:
+    def test_whole_weights_are_rows_of_the_same_galaxy_repeated(self):
+        quantiles, y, conditions = simulate(600, seed=1)
+        times = np.random.default_rng(0).integers(0, 4, 600)
+        each = np.repeat(np.arange(600), times)
+        weighted = QuantileCalibrator(FIVE).fit(quantiles, y, conditions, sample_weight=times)
+        repeated = QuantileCalibrator(FIVE).fit(
+            quantiles[each], y[each], conditions[each], galaxy=each
+        )
+        assert weighted.n_rows_ == repeated.n_rows_ == int(times.sum() ** 2 / (times**2).sum())
+        for one, other in zip(weighted.edges_, repeated.edges_, strict=True):
+            np.testing.assert_array_equal(one, other)
+        np.testing.assert_allclose(weighted.shifts_, repeated.shifts_, rtol=1e-6, atol=1e-9)
+
+    @pytest.mark.parametrize("factor", [1e-6, 1, 7e5])
+    def test_a_common_factor_changes_nothing(self, factor):
+        quantiles, y, conditions = simulate(600, seed=2)
+        equal = QuantileCalibrator(FIVE).fit(quantiles, y, conditions)
+        scaled = QuantileCalibrator(FIVE).fit(quantiles, y, conditions, np.full(600, factor))
+        assert scaled.n_rows_ == equal.n_rows_ == 600
+        np.testing.assert_allclose(scaled.shifts_, equal.shifts_, rtol=1e-6, atol=1e-9)
+
+    def test_two_versions_of_a_galaxy_count_once(self):
+        quantiles, y, conditions = simulate(99, seed=3)
+        twice = [np.concatenate([part, part]) for part in (quantiles, y, conditions)]
+        calibrator = QuantileCalibrator(FIVE).fit(
+            *twice, sample_weight=np.full(198, 0.5), galaxy=np.tile(np.arange(99), 2)
+        )
+        assert calibrator.n_rows_ == 99
+        assert len(calibrator.shifts_) == 1  # too few for two groups, where 198 would not be
+        assert not calibrator.supports(0.0099)
+        assert calibrator.supports(0.01)
+        once = QuantileCalibrator(FIVE).fit(quantiles, y, conditions)
+        np.testing.assert_allclose(calibrator.shifts_, once.shifts_, atol=1e-12)
+
+    def test_coverage_holds_for_the_weighted_population(self):
+        """Half of the galaxies scatter twice as much, but stand for a tenth of the population."""
+        rng = np.random.default_rng(0)
+        wide = np.arange(8000) % 2 == 1
+        y, weight = rng.normal(size=8000) * np.where(wide, 2, 1), np.where(wide, 1.0, 9.0)
+        points = np.zeros((8000, 5))
+        calibrator = QuantileCalibrator(FIVE).fit(points, y, sample_weight=weight)
+        assert calibrator.n_rows_ == int(8000 * 25 / 41)
+        low, high = calibrator.predict(points[:1])[0, [1, 3]]
+        covered = [0.9 * np.ptp(ndtr([low, high])), 0.1 * np.ptp(ndtr([low / 2, high / 2]))]
+        error = np.sqrt(0.68 * 0.32 / calibrator.n_rows_)
+        assert sum(covered) == pytest.approx(0.68, abs=SIGMA * error)
+
+    def test_weights_that_are_none(self):
+        quantiles, y, _ = simulate(100, seed=4)
+        calibrator = QuantileCalibrator(FIVE)
+        for weight, message in (
+            (np.where(np.arange(100) == 3, -1.0, 1.0), "Negative values in data"),
+            (np.where(np.arange(100) == 3, np.nan, 1.0), "sample_weight contains NaN"),
+            (np.ones(99), "sample_weight.shape"),
+        ):
+            with pytest.raises(ValueError, match=message):
+                calibrator.fit(quantiles, y, sample_weight=weight)
+        with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+            calibrator.fit(quantiles, y, galaxy=np.arange(99))
+        assert not hasattr(calibrator, "levels_")
+
 
 class TestCalibrator:
     def test_good_quantiles_stay_where_they_are(self):
@@ -222,10 +315,41 @@ class TestCalibrator:
         for other in (copy.fit(quantiles, y, conditions), pickle.loads(pickle.dumps(calibrator))):
             np.testing.assert_array_equal(other.predict(quantiles, conditions), expected)
 
+    def test_parameters_set_after_fit_wait_for_the_next(self):
+        quantiles, y, conditions = simulate(500, seed=8)
+        calibrator = QuantileCalibrator(FIVE).fit(quantiles, y, conditions)
+        expected = calibrator.predict(quantiles, conditions)
+        calibrator.set_params(levels=(0.1, 0.5), n_groups=1)
+        np.testing.assert_array_equal(calibrator.predict(quantiles, conditions), expected)
+
+    def test_a_fit_that_fails_leaves_the_last_one(self):
+        quantiles, y, conditions = simulate(500, seed=8)
+        calibrator = QuantileCalibrator(FIVE).fit(quantiles, y, conditions)
+        expected = calibrator.predict(quantiles, conditions)
+        with pytest.raises(ValueError, match="y contains NaN"):
+            calibrator.fit(quantiles[:, :5], np.full(500, np.nan))
+        with pytest.raises(ValueError, match="one column for each of the 11 levels"):
+            calibrator.set_params(levels=LEVELS).fit(quantiles, y)
+        np.testing.assert_array_equal(calibrator.predict(quantiles, conditions), expected)
+
+    @pytest.mark.parametrize(
+        ("parameters", "message"),
+        [
+            ({"levels": (0.84, 0.5, 0.16)}, "levels must hold .* growing levels between 0 and 1"),
+            ({"levels": (16, 50, 84)}, "Percentiles are divided by 100"),
+            ({"levels": (0.1, 0.4, 0.9)}, "levels must hold 0.5, that of the median; got"),
+            ({"levels": 0.5}, "'levels' parameter of QuantileCalibrator must be an array-like"),
+            ({"n_groups": 0}, "'n_groups' .* Got 0 instead"),
+        ],
+    )
+    def test_parameters_out_of_range(self, parameters, message):
+        with pytest.raises(ValueError, match=message):
+            QuantileCalibrator(**parameters).fit(np.zeros((50, 3)), np.arange(50.0))
+
     def test_wrong_input_is_explained(self):
         quantiles, y, conditions = simulate(200, seed=9)
         calibrator = QuantileCalibrator(FIVE)
-        with pytest.raises(ValueError, match="a column for each of the 5 levels; got 4"):
+        with pytest.raises(ValueError, match="one column for each of the 5 levels; got 4"):
             calibrator.fit(quantiles[:, :4], y)
         with pytest.raises(ValueError, match="inconsistent numbers of samples"):
             calibrator.fit(quantiles, y[:-1])

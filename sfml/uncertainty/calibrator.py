@@ -1,16 +1,15 @@
 """From the quantiles a model predicts to intervals that cover what they claim.
 
 A network's quantiles are sharp where galaxies are well measured and wide where they are not, but
-they are too narrow for galaxies it has not seen. `QuantileCalibrator` widens them by what rows
-held back from training show, for each group of galaxies by itself. The functions here take and
-give arrays; `sfml.StarFormationRegressor` uses them for every target.
+too narrow for galaxies that it has not learnt from. `QuantileCalibrator` widens them by what
+galaxies held back from training show, group by group.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from numbers import Real
-from typing import Any
+from numbers import Integral
+from typing import Any, ClassVar
 
 import numpy as np
 from scipy.special import ndtri
@@ -18,7 +17,9 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.validation import check_is_fitted
 
-from sfml.uncertainty.distribution import quantiles_at
+from sfml.base import fit_method
+from sfml.compat import Interval, check_sample_weight
+from sfml.uncertainty.distribution import check_coverage, check_levels, quantiles_at
 
 __all__ = [
     "LEVELS",
@@ -36,6 +37,8 @@ LEVELS = (0.01, 0.025, 0.05, 0.16, 0.3, 0.5, 0.7, 0.84, 0.95, 0.975, 0.99)
 # A group of fewer rows would be calibrated by a handful of galaxies in its tails.
 SMALLEST_GROUP = 100
 MOST_GROUPS = 5
+FEWEST_BEYOND = 2  # galaxies beyond a level, per fitted term
+N_FOLDS = 10
 
 
 def uncross(quantiles: np.ndarray, levels: Sequence[float] = LEVELS) -> np.ndarray:
@@ -44,7 +47,6 @@ def uncross(quantiles: np.ndarray, levels: Sequence[float] = LEVELS) -> np.ndarr
     Parameters
     ----------
     quantiles : ndarray of shape (..., n_levels)
-        Predicted quantiles.
     levels : sequence of float, default=LEVELS
         Their levels, growing, with 0.5 among them.
 
@@ -70,15 +72,12 @@ def uncross(quantiles: np.ndarray, levels: Sequence[float] = LEVELS) -> np.ndarr
 def interpolate_quantiles(
     quantiles: np.ndarray, levels: Sequence[float], q: Sequence[float]
 ) -> np.ndarray:
-    """Read quantiles at other levels than those predicted.
-
-    A normal distribution is a straight line against the normal score of the level: quantiles are
-    joined by straight lines there, which go on beyond the outermost two.
+    """Read quantiles at other levels, along straight lines in the normal score of the level.
 
     Parameters
     ----------
     quantiles : ndarray of shape (n_galaxies, n_levels)
-        Predicted quantiles, growing along the last axis.
+        Growing along the last axis.
     levels : sequence of float
         Their levels, growing, at least two.
     q : sequence of float
@@ -109,10 +108,10 @@ def add_posterior(
     levels : sequence of float
         Their levels, with 0.5 among them.
     widths : ndarray of shape (n_galaxies, 2)
-        The code's posterior, from its 16th percentile to its median and from there to its 84th,
+        From the 16th percentile of the code's posterior to its median, and from there to its 84th,
         in dex; each half is taken to be of a normal distribution. NaN where it is not known.
     emulator : bool, default=True
-        Whether the first is to count, or the code's posterior alone.
+        Whether `quantiles` count, or their median and the code's posterior alone.
 
     Returns
     -------
@@ -133,90 +132,47 @@ def add_posterior(
     return median + np.where(score == 0, 0.0, np.sign(score) * np.hypot(error, posterior))
 
 
-def check_levels(q: Any) -> np.ndarray:
-    """Check levels of quantiles.
-
-    Parameters
-    ----------
-    q : float or sequence of float
-        Levels.
-
-    Returns
-    -------
-    ndarray of shape (n_levels,)
-
-    Raises
-    ------
-    ValueError
-        If one does not lie between 0 and 1.
-    """
-    try:
-        levels = np.atleast_1d(np.asarray(q, dtype=np.float64))
-    except (TypeError, ValueError):
-        levels = np.array([np.nan])
-    if levels.ndim != 1 or not len(levels) or not np.all((levels > 0) & (levels < 1)):
-        raise ValueError(f"q must hold levels between 0 and 1, such as (0.16, 0.84); got {q!r}.")
-    return levels
-
-
-def check_coverage(coverage: Any) -> tuple[float, float]:
-    """Check a coverage; give the levels at the ends of its central interval.
-
-    Parameters
-    ----------
-    coverage : float
-        Between 0 and 1.
-
-    Returns
-    -------
-    lower : float
-    upper : float
-
-    Raises
-    ------
-    ValueError
-        If it does not lie between 0 and 1.
-    """
-    if not isinstance(coverage, Real) or not 0 < float(coverage) < 1:
-        raise ValueError(
-            f"coverage must lie between 0 and 1, such as 0.68; got {coverage!r}. Per cent are "
-            "divided by 100."
-        )
-    return (1 - float(coverage)) / 2, (1 + float(coverage)) / 2
-
-
 class QuantileCalibrator(BaseEstimator):
     """Shift predicted quantiles to where held-back galaxies, group by group, say they belong.
 
     The groups are bins of each condition, such as signal-to-noise ratio, redshift and predicted
-    value, with equal numbers of held-back rows. A galaxy belongs to one bin of each condition, and
+    value, with equal numbers of held-back galaxies. A galaxy is in one bin of each condition, and
     its shift is the sum of theirs, fitted by quantile regression of the held-back residuals: then
     every bin of every condition is covered as claimed, which Mondrian conformal prediction achieves
-    for the bins of one condition, or for cells of all that soon hold too few rows.
+    for the bins of one condition, or for cells of all that soon hold too few galaxies.
 
     Parameters
     ----------
     levels : sequence of float, default=LEVELS
         Levels of the quantiles, growing, with 0.5 among them: the median is not shifted.
     n_groups : int or None, default=None
-        Bins a condition. None: 5, or fewer where a bin would hold less than 100 rows.
+        Bins per condition. None: 5, or fewer where a bin would hold less than 100 galaxies.
 
     Attributes
     ----------
+    levels_ : tuple of float
+        The levels that it was fitted for.
     edges_ : list of ndarray of shape (n_groups - 1,)
         Edges between the bins of each condition.
     shifts_ : ndarray of shape (n_terms, n_levels)
         Shift of each level, in units of the predicted 16-84 interval (in dex, where none is
-        predicted): for all rows, and in each bin but the first of each condition.
+        predicted): for all galaxies, and in each bin but the first of each condition.
     n_rows_ : int
-        Held-back rows it was calibrated on.
+        Effective number of held-back galaxies, rounded down: their number if all weigh the same,
+        otherwise ``sum(w)**2 / sum(w**2)`` (Kish 1965), which no common factor changes.
 
     Notes
     -----
-    If the held-back rows are exchangeable with those to come, coverage is right up to their
-    number: n rows leave a standard error of ``sqrt(c * (1 - c) / n)`` in a coverage c, overall,
-    and of that within each bin. Levels are corrected for the number of terms as conformal
-    prediction corrects them for one, ``(n + 1) / n``.
+    If the held-back galaxies are exchangeable with those to come, coverage is right up to their
+    number: n of them leave a standard error of ``sqrt(c * (1 - c) / n)`` in a coverage c, overall,
+    and of that within each bin. Fitted terms overfit, which two corrections make up for. With at
+    least two galaxies per term beyond a level, the level is moved away from the median by a factor
+    of ``1 + n_terms / n_rows_`` (conformal prediction's ``(n + 1) / n`` for one term). With fewer,
+    the bins take over the shifts of the next inner level, in proportion to the normal scores of the
+    two, and one further shift for all is read from residuals about terms fitted to other galaxies.
+
+    In simulations with five conditions, intervals of 50 to 98 per cent covered their claim within
+    1 point at any number from 100 to 4,000 (benchmarks/bench_calibration.py).
 
     References
     ----------
@@ -236,21 +192,39 @@ class QuantileCalibrator(BaseEstimator):
     array([[-2.,  0.,  2.]])
     """
 
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "levels": ["array-like"],
+        "n_groups": [Interval(Integral, 1, None, closed="left"), None],
+    }
+
     def __init__(self, levels: Sequence[float] = LEVELS, *, n_groups: int | None = None) -> None:
         self.levels = levels
         self.n_groups = n_groups
 
-    def fit(self, quantiles: Any, y: Any, conditions: Any = None) -> QuantileCalibrator:
-        """Learn the shifts from rows which the model has not seen.
+    @fit_method
+    def fit(
+        self,
+        quantiles: Any,
+        y: Any,
+        conditions: Any = None,
+        sample_weight: Any = None,
+        galaxy: Any = None,
+    ) -> QuantileCalibrator:
+        """Learn the shifts from galaxies which the model has not seen.
 
         Parameters
         ----------
         quantiles : array-like of shape (n_rows, n_levels)
             What the model predicts for them; a point prediction is a column repeated.
         y : array-like of shape (n_rows,)
-            Their labels.
+            Their labels, in the unit of the quantiles.
         conditions : array-like of shape (n_rows, n_conditions), default=None
             Quantities in whose bins coverage is to hold.
+        sample_weight : array-like of shape (n_rows,), default=None
+            Weights, such as 1 / Vmax, in any unit. None: the same for all rows.
+        galaxy : array-like of shape (n_rows,), default=None
+            Which galaxy each row describes. Rows of one galaxy, such as one with all bands and one
+            without some, count once among `n_rows_`. None: each row is another galaxy.
 
         Returns
         -------
@@ -259,20 +233,36 @@ class QuantileCalibrator(BaseEstimator):
         Raises
         ------
         ValueError
-            If shapes disagree, or values are NaN or infinite.
+            If a parameter is out of range, shapes disagree, a value is NaN or infinite, or weights
+            are negative or all zero.
         """
+        levels = check_levels(self.levels, least=2, growing=True, name="levels")
+        if 0.5 not in levels:
+            raise ValueError(f"levels must hold 0.5, that of the median; got {self.levels!r}.")
+        self.levels_ = tuple(levels.tolist())
         quantiles, conditions = self._check(quantiles, conditions)
         y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
         check_consistent_length(quantiles, y)
-        self.n_rows_ = len(y)
-        self.edges_ = [_edges(c, self._groups_for(len(y))) for c in conditions.T]
-        design = self._design(conditions)
+        weight = check_sample_weight(sample_weight, y, dtype=np.float64, ensure_non_negative=True)
+        if galaxy is None:
+            galaxy = np.arange(len(y))
+        galaxy = check_array(galaxy, ensure_2d=False, dtype=None, input_name="galaxy")
+        check_consistent_length(galaxy, y)
+        galaxy = np.unique(galaxy, return_inverse=True)[1]
+        rows = weight > 0
+        quantiles, conditions, y = quantiles[rows], conditions[rows], y[rows]
+        weight, galaxy = weight[rows], galaxy[rows]
+        weight /= weight.mean()
+        weights = np.bincount(galaxy, weight)
+        self.n_rows_ = int(weights.sum() ** 2 / np.square(weights).sum() + 1e-6)
+        n_groups = self.n_groups or int(np.clip(self.n_rows_ // SMALLEST_GROUP, 1, MOST_GROUPS))
+        self.edges_ = [_edges(condition, weight, n_groups) for condition in conditions.T]
         scores = (y[:, np.newaxis] - quantiles) / self._unit(quantiles)
-        self.shifts_ = np.zeros((design.shape[1], len(self.levels)))
-        for k, level in enumerate(self.levels):
-            if level != 0.5:
-                corrected = 0.5 + (level - 0.5) * (1 + design.shape[1] / len(y))
-                self.shifts_[:, k] = _quantile_regression(design, scores[:, k], corrected)
+        design = np.zeros((len(y), 2 + sum(map(len, self.edges_))))
+        np.put_along_axis(design, self._terms(conditions), 1, axis=1)
+        self.shifts_ = _fit_shifts(
+            design[:, :-1], scores, levels, weight, galaxy % N_FOLDS, self.n_rows_
+        )
         return self
 
     def predict(self, quantiles: Any, conditions: Any = None) -> np.ndarray:
@@ -296,28 +286,22 @@ class QuantileCalibrator(BaseEstimator):
             raise ValueError(
                 f"conditions has {conditions.shape[1]} columns, but {len(self.edges_)} in fit."
             )
-        return uncross(quantiles + self._shift(conditions) * self._unit(quantiles), self.levels)
+        table = np.vstack([self.shifts_, np.zeros(len(self.levels_))])
+        # One by one: a matrix product adds in an order that depends on the number of rows, and a
+        # galaxy's last bit would depend on its neighbours.
+        shift = sum(table[term] for term in self._terms(conditions).T)
+        return uncross(quantiles + shift * self._unit(quantiles), self.levels_)
 
     def supports(self, level: float) -> bool:
-        """Whether there were rows enough to calibrate a level: one, at least, beyond it.
-
-        Parameters
-        ----------
-        level : float
-            Between 0 and 1.
-
-        Returns
-        -------
-        bool
-        """
+        """Whether enough galaxies were held back to calibrate a level: one, at least, beyond it."""
         check_is_fitted(self)
         return bool((self.n_rows_ + 1) * min(level, 1 - level) >= 1 - 1e-9)
 
     def _check(self, quantiles: Any, conditions: Any) -> tuple[np.ndarray, np.ndarray]:
         quantiles = check_array(quantiles, dtype=np.float64, ensure_min_samples=0)
-        if quantiles.shape[1] != len(self.levels):
+        if quantiles.shape[1] != len(self.levels_):
             raise ValueError(
-                f"quantiles must have a column for each of the {len(self.levels)} levels; got "
+                f"quantiles must have one column for each of the {len(self.levels_)} levels; got "
                 f"{quantiles.shape[1]}."
             )
         if conditions is None:
@@ -326,60 +310,99 @@ class QuantileCalibrator(BaseEstimator):
         check_consistent_length(quantiles, conditions)
         return quantiles, conditions
 
-    def _groups_for(self, n_rows: int) -> int:
-        if self.n_groups is not None:
-            return self.n_groups
-        return int(np.clip(n_rows // SMALLEST_GROUP, 1, MOST_GROUPS))
-
     def _unit(self, quantiles: np.ndarray) -> np.ndarray:
         """Width of the predicted 16-84 interval, or 1 where a point was predicted."""
-        width = np.ptp(interpolate_quantiles(quantiles, self.levels, [0.16, 0.84]), axis=1)
+        width = np.ptp(interpolate_quantiles(quantiles, self.levels_, [0.16, 0.84]), axis=1)
         return np.where(width > 0, width, 1.0)[:, np.newaxis]
 
-    def _shift(self, conditions: np.ndarray) -> np.ndarray:
-        """Shifts of the bins that each row is in, (n_rows, n_levels).
-
-        They are added one by one: a matrix product adds in an order that depends on the number of
-        rows, and a galaxy's last bit would depend on its neighbours.
-        """
-        shift = np.tile(self.shifts_[0], (len(conditions), 1))
-        start = 1
-        for condition, edges in zip(conditions.T, self.edges_, strict=True):
-            own = self.shifts_[start : start + len(edges)]
-            bins = np.searchsorted(edges, condition, side="right")
-            shift += np.vstack([np.zeros((1, own.shape[1])), own])[bins]
+    def _terms(self, conditions: np.ndarray) -> np.ndarray:
+        """Terms of each row: 0, that of all, and its bin of each condition, -1 for the first."""
+        terms = np.zeros((len(conditions), 1 + len(self.edges_)), dtype=int)
+        start = 0
+        for k, edges in enumerate(self.edges_):
+            bins = np.searchsorted(edges, conditions[:, k], side="right")
+            terms[:, k + 1] = np.where(bins > 0, start + bins, -1)
             start += len(edges)
-        return shift
-
-    def _design(self, conditions: np.ndarray) -> np.ndarray:
-        """One column for all rows, and one a bin but each condition's first."""
-        columns = [np.ones((len(conditions), 1))]
-        for condition, edges in zip(conditions.T, self.edges_, strict=True):
-            bins = np.searchsorted(edges, condition, side="right")
-            columns.append(bins[:, np.newaxis] == np.arange(1, len(edges) + 1))
-        return np.hstack(columns).astype(np.float64)
+        return terms
 
 
-def _edges(condition: np.ndarray, n_groups: int) -> np.ndarray:
-    """Inner edges of bins with equal numbers of rows; a condition of few values has fewer bins."""
-    edges = np.unique(np.quantile(condition, np.arange(1, n_groups) / n_groups))
-    return edges[(edges > condition.min()) & (edges <= condition.max())]
+def _fit_shifts(
+    design: np.ndarray,
+    scores: np.ndarray,
+    levels: np.ndarray,
+    weight: np.ndarray,
+    fold: np.ndarray,
+    n_galaxies: int,
+) -> np.ndarray:
+    """Fit each level's terms, from the median outwards, to (n_terms, n_levels)."""
+    n_terms, middle, normal = design.shape[1], int(np.argmin(np.abs(levels - 0.5))), ndtri(levels)
+    by_terms, by_one = (0.5 + (levels - 0.5) * (1 + n / n_galaxies) for n in (n_terms, 1))
+    beyond = n_galaxies * np.minimum(levels, 1 - levels)
+    shifts = np.zeros((n_terms, len(levels)))
+    for tail in (range(middle - 1, -1, -1), range(middle + 1, len(levels))):
+        inner, fitted = middle, None
+        for k in tail:
+            if n_terms > 1 and beyond[k] >= FEWEST_BEYOND * n_terms:
+                inner, shifts[:, k] = k, _pinball(design, scores[:, k], weight, by_terms[k])
+                continue
+            residuals = scores[:, k]
+            if inner != middle:
+                if fitted is None:
+                    fitted = _cross_fit(design, scores[:, inner], weight, by_terms[inner], fold)
+                ratio = normal[k] / normal[inner]
+                shifts[:, k] = ratio * shifts[:, inner]
+                residuals = residuals - ratio * fitted
+            shifts[0, k] += _quantile(residuals, weight, by_one[k])
+    return shifts
 
 
-def _quantile_regression(design: np.ndarray, y: np.ndarray, level: float) -> np.ndarray:
+def _cross_fit(
+    design: np.ndarray, y: np.ndarray, weight: np.ndarray, level: float, fold: np.ndarray
+) -> np.ndarray:
+    """Fitted value of each row, by terms fitted to the other folds; inner levels converge soon."""
+    fitted = np.empty(len(y))
+    for each in range(N_FOLDS):
+        out, rest = fold == each, fold != each
+        fitted[out] = design[out] @ _pinball(design[rest], y[rest], weight[rest], level, 30)
+    return fitted
+
+
+def _distinct(values: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Distinct values, growing, and the weight of each."""
+    values, which = np.unique(values, return_inverse=True)
+    return values, np.bincount(which, weight)
+
+
+def _quantile(values: np.ndarray, weight: np.ndarray, level: float) -> float:
+    """Interpolate: the k-th of n values that weigh the same is the quantile of (k - 1/2) / n."""
+    values, weight = _distinct(values, weight)
+    return float(np.interp(level * weight.sum(), np.cumsum(weight) - weight / 2, values))
+
+
+def _edges(condition: np.ndarray, weight: np.ndarray, n_groups: int) -> np.ndarray:
+    """Inner edges of bins of equal weight; a condition of few values has fewer bins."""
+    values, weight = _distinct(condition, weight)
+    shares = np.cumsum(weight) / weight.sum()
+    below = np.searchsorted(shares, np.arange(1, n_groups) / n_groups + 1e-12, side="right")
+    return np.unique(values[below[below > 0]])
+
+
+def _pinball(
+    design: np.ndarray, y: np.ndarray, row_weight: np.ndarray, level: float, n_steps: int = 60
+) -> np.ndarray:
     """Minimise the pinball loss of a linear model, by weighted least squares.
 
     Hunter, D. R. & Lange, K. 2000, J. Comput. Graph. Stat., 9, 60: each step minimises a parabola
     which touches the loss from above.
     """
-    level = float(np.clip(level, 0.5 / len(y), 1 - 0.5 / len(y)))
     coef = np.zeros(design.shape[1])
-    coef[0] = np.quantile(y, level)
-    scale = max(float(np.median(np.abs(y - np.median(y)))), 1e-12)
-    slope = (2 * level - 1) * design.sum(axis=0)
+    coef[0] = _quantile(y, row_weight, level)
+    deviation = np.abs(y - _quantile(y, row_weight, 0.5))
+    scale = max(_quantile(deviation, row_weight, 0.5), 1e-12)
+    slope = (2 * level - 1) * (row_weight @ design)
     ridge = 1e-9 * len(y) * np.eye(design.shape[1])
-    for softening in scale * np.geomspace(0.3, 1e-4, 60):
-        weight = 1 / (softening + np.abs(y - design @ coef))
+    for softening in scale * np.geomspace(0.3, 1e-4, n_steps):
+        weight = row_weight / (softening + np.abs(y - design @ coef))
         weighted = design * weight[:, np.newaxis]
         coef = np.linalg.solve(weighted.T @ design + ridge, weighted.T @ y + slope)
     return coef
