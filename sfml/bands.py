@@ -52,8 +52,8 @@ class BandSet:
     redshift : str, default="Z"
         Column name of the redshift.
     unit : str, default="Jy"
-        Unit of fluxes and errors, one of flux density: "Jy", "mJy", "uJy", "nJy", "nanomaggy" (3.631
-        uJy), or another that astropy knows. Columns that carry a unit of their own (astropy
+        Unit of fluxes and errors, one of flux density: "Jy", "mJy", "uJy", "nJy", "nanomaggy"
+        (3.631 uJy), or another that astropy knows. Columns that carry a unit of their own (astropy
         tables) are converted to this one.
     missing_codes : sequence of float, default=(-999, -99, -9)
         Values that stand for "not measured". Only these exact values count, in the precision of

@@ -49,25 +49,7 @@ __all__ = [
 
 
 def step_params(pipe: Any, params: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Sort parameters of a Pipeline's `fit` by the step whose `fit` they are for.
-
-    Parameters
-    ----------
-    pipe : Pipeline
-    params : dict
-        As ``step__parameter`` or, with metadata routing, as routed. ``sample_weight`` by itself is
-        the last step's.
-
-    Returns
-    -------
-    dict of str to dict
-        One entry per step.
-
-    Raises
-    ------
-    ValueError
-        If a parameter names no step, or is not routed.
-    """
+    """Sort parameters of a Pipeline's `fit` by the step whose `fit` they are for."""
     from sklearn import get_config
 
     last = pipe.steps[-1][0]

@@ -90,17 +90,5 @@ def describe(flags: Any) -> np.ndarray:
 
 
 def flag_where(flag: Flag, where: np.ndarray) -> np.ndarray:
-    """Give the value of a flag where it applies, and 0 elsewhere.
-
-    Parameters
-    ----------
-    flag : Flag
-        The flag.
-    where : ndarray of bool, shape (n_galaxies,)
-        Where it applies.
-
-    Returns
-    -------
-    ndarray of int, shape (n_galaxies,)
-    """
+    """Give the value of a flag where it applies, and 0 elsewhere."""
     return np.where(where, int(flag), 0)

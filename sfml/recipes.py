@@ -92,31 +92,12 @@ SFML_TRAINING: dict[str, Any] = {
 
 
 def make_estimator(method: str, target: str, recipe: str = "surana2020") -> Any:
-    """Make the regressor of a family for one target.
+    """Make the regressor of a family ("mlp", "random_forest", "svr") for one target.
 
-    Parameters
-    ----------
-    method : {"mlp", "random_forest", "svr"}
-        "mlp" is the recipe's network for this target. The paper gives no settings for the other
-        two methods: the forest is scikit-learn's own with at least 2 galaxies per leaf, the SVR has
-        C=10 and a tube of 0.02 dex.
-    target : str
-        Name of the target, or `ALL_TARGETS`. With recipe "surana2020", a target which the paper
-        has not takes the network of the stellar mass, and `ALL_TARGETS` that of the dust
-        luminosity, the largest. With recipe "sfml", a target which is not one of `TARGETS` is
-        not taken to grow with a galaxy's brightness.
-    recipe : {"sfml", "surana2020"}, default="surana2020"
-        Which networks.
-
-    Returns
-    -------
-    estimator
-        A new regressor, not fitted.
-
-    Raises
-    ------
-    ValueError
-        If the method is not known.
+    "mlp" is the recipe's network; a target that the paper does not have takes that of the stellar
+    mass, and `ALL_TARGETS` that of the dust luminosity, the largest. The paper gives no settings
+    for the other methods: the forest is scikit-learn's with at least 2 galaxies per leaf, the SVR
+    has C=10 and a tube of 0.02 dex.
     """
     if method == "mlp":
         return KerasMLPRegressor(**_network(target, recipe))
@@ -141,18 +122,9 @@ def _network(target: str, recipe: str) -> dict[str, Any]:
 
 
 def width_regressor(regressor: Any) -> Any:
-    """Make the regressor of the widths of the SPS code's posterior.
+    """Make the regressor of the widths of the SPS code's posterior, of the family of another one.
 
-    Parameters
-    ----------
-    regressor : estimator
-        That of a target: the one of the widths is of its family. Widths do not grow with a
-        galaxy's brightness, and need neither quantiles nor many networks.
-
-    Returns
-    -------
-    estimator
-        A new regressor of several outputs, not fitted and without a seed.
+    Widths do not grow with a galaxy's brightness, and need neither quantiles nor many networks.
     """
     new = clone(regressor)
     if isinstance(new, KerasMLPRegressor):

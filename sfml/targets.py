@@ -32,17 +32,7 @@ LARGEST_DEX = 30.0
 
 
 class Target(NamedTuple):
-    """What is known of a target: its unit, and the range beyond which a label is a mistake.
-
-    Parameters
-    ----------
-    name : str
-        Name, as in y's columns.
-    unit : str
-        Unit; "dex (Msun)" is the decimal logarithm of a mass in Msun.
-    low, high : float
-        Labels outside are refused by `fit`.
-    """
+    """A target's unit, such as "dex (Msun)", and the range beyond which a label is a mistake."""
 
     name: str
     unit: str
@@ -119,31 +109,12 @@ def known_target(name: str) -> Target | None:
 
 
 def canonical_name(column: str) -> str:
-    """Give the name of the target that a column holds: GAMA's names are translated.
-
-    Parameters
-    ----------
-    column : str
-
-    Returns
-    -------
-    str
-    """
+    """Give the name of the target that a column holds: GAMA's names are translated."""
     return _CANONICAL.get(column, column)
 
 
 def check_target_names(names: Sequence[str]) -> None:
-    """Refuse names that would hide another column of `predict_table`.
-
-    Parameters
-    ----------
-    names : sequence of str
-
-    Raises
-    ------
-    ValueError
-        If a name is "flag" or "reasons", repeats, or is that of another target's percentile.
-    """
+    """Refuse names that would hide another column of `predict_table`: flag, reasons, sfr_p16."""
     taken = {f"{name}_{end}" for name in names for end in ("p16", "p84")}
     wrong = [n for n in names if n in _RESERVED or n in taken or "__" in n or not n]
     if wrong or len(set(names)) < len(names):
@@ -157,16 +128,7 @@ def check_target_names(names: Sequence[str]) -> None:
 def implausible(values: np.ndarray, name: str) -> np.ndarray:
     """Say which labels cannot be right: codes, and values outside of the target's range.
 
-    Parameters
-    ----------
-    values : ndarray of shape (n_galaxies,)
-        Labels, NaN where there is none.
-    name : str
-        Name of the target; one that nobody declared may have any value but a code.
-
-    Returns
-    -------
-    ndarray of bool, shape (n_galaxies,)
+    A target that nobody declared may have any value but a code. NaN, no label, is right.
     """
     target = known_target(name)
     if target is None:
@@ -227,21 +189,9 @@ def read_targets(
 
 
 def read_one_target(y: Any, target: str, targets: Sequence[str] = TARGETS) -> np.ndarray | None:
-    """Read one target from y, if y has it.
+    """Read one target from y, (n_galaxies,); None if y does not say which of its columns it is.
 
-    Parameters
-    ----------
-    y : array-like or table
-        As for `read_targets`, but a table may have any columns besides.
-    target : str
-        The target wanted.
-    targets : sequence of str, default=TARGETS
-        What the columns of a y without names are.
-
-    Returns
-    -------
-    ndarray of shape (n_galaxies,), float64, or None
-        None if y does not say which of its columns is this target.
+    `targets` are what the columns of a y without names are; a table may have any columns besides.
     """
     table = tables.as_table(y)
     columns = tables.column_names(table)
@@ -259,27 +209,11 @@ def read_one_target(y: Any, target: str, targets: Sequence[str] = TARGETS) -> np
 
 
 def read_posterior(y: Any, targets: Sequence[str]) -> np.ndarray | None:
-    """Read the widths of the SPS code's posterior, if y has its percentiles.
+    """Read the widths of the SPS code's posterior, if y has its percentiles, else None.
 
-    Parameters
-    ----------
-    y : array-like or table
-        With columns such as ``stellar_mass_p16`` and ``stellar_mass_p84``, or as GAMA calls them,
-        ``mass_stellar_percentile16`` and ``mass_stellar_percentile84``, in the target's unit.
-    targets : sequence of str
-        The targets.
-
-    Returns
-    -------
-    ndarray of shape (n_galaxies, n_targets, 2), or None
-        From the 16th percentile to the median and from there to the 84th; NaN for targets
-        without percentiles. None if none has them.
-
-    Raises
-    ------
-    ValueError
-        If a target has one percentile without the other, or percentiles that are out of order or
-        beyond the target's range.
+    Of shape (n_galaxies, n_targets, 2): from the 16th percentile to the median and from there to
+    the 84th, NaN for targets without. Their columns are named ``sfr_p16``, ``sfr_p84``, or as
+    GAMA names them.
     """
     table = tables.as_table(y)
     columns = tables.column_names(table) or []
@@ -313,17 +247,7 @@ def read_posterior(y: Any, targets: Sequence[str]) -> np.ndarray | None:
 
 
 def without_percentiles(columns: Sequence[str]) -> list[str]:
-    """Leave out the names of columns that hold a percentile of a target beside its median.
-
-    Parameters
-    ----------
-    columns : sequence of str
-        Names of the columns of y.
-
-    Returns
-    -------
-    list of str
-    """
+    """Leave out the names of columns that hold a percentile of a target beside its median."""
     percentiles = _percentiles_of(columns)
     return [name for name in columns if name not in percentiles]
 
@@ -343,20 +267,7 @@ def _percentiles_of(columns: Sequence[str]) -> dict[str, tuple[str, str]]:
 
 
 def check_limits(name: str, limits: Any) -> None:
-    """Check that limits are a growing pair of numbers, None for an open end.
-
-    Parameters
-    ----------
-    name : str
-        What the limits are called in the error.
-    limits : object
-        What was given.
-
-    Raises
-    ------
-    ValueError
-        If they are not.
-    """
+    """Check that limits are a growing pair of numbers, None for an open end."""
     is_pair = isinstance(limits, Sequence) and len(limits) == 2 and not isinstance(limits, str)
     if not is_pair or not all(isinstance(end, Real | None) for end in limits):
         raise ValueError(
@@ -368,32 +279,13 @@ def check_limits(name: str, limits: Any) -> None:
 
 
 def open_ends(limits: tuple[float | None, float | None]) -> tuple[float, float]:
-    """Write infinities for the open ends of a pair of limits.
-
-    Parameters
-    ----------
-    limits : (float or None, float or None)
-        A pair that `check_limits` accepts.
-
-    Returns
-    -------
-    low, high : float
-    """
+    """Write infinities for the open ends of a pair of limits."""
     low, high = limits
     return (-np.inf if low is None else low), (np.inf if high is None else high)
 
 
 def is_one_column(y: Any) -> bool:
-    """Whether y is a single column, such as a Series, rather than a table.
-
-    Parameters
-    ----------
-    y : array-like or table
-
-    Returns
-    -------
-    bool
-    """
+    """Whether y is a single column, such as a Series, rather than a table."""
     frame = nw.from_native(y, allow_series=True, eager_only=True, pass_through=True)
     if isinstance(frame, nw.Series | nw.DataFrame):
         return isinstance(frame, nw.Series)
@@ -448,6 +340,5 @@ def _check_labels(values: np.ndarray, names: Sequence[str]) -> None:
                 f"{name} must be in {expected}, with NaN for a missing label; got "
                 f"{column[wrong][0]:g} in {int(wrong.sum())} of {len(column)} rows, first in row "
                 f"{int(wrong.argmax())}. Linear values need np.log10 (GAMA's percentile columns are "
-                "in dex already, its best_fit columns are linear); a code such as -9 or -999 must "
-                "become NaN."
+                "in dex, its best_fit columns are linear); codes such as -9 must become NaN."
             )

@@ -18,34 +18,15 @@ _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(24)
 
 
 def luminosity_distance(redshift: np.ndarray) -> np.ndarray:
-    """Luminosity distance.
-
-    Parameters
-    ----------
-    redshift : ndarray of shape (n,)
-        Not negative, up to 1000.
-
-    Returns
-    -------
-    ndarray of shape (n,)
-        In Mpc, to 1e-6 of a universe without radiation.
-    """
+    """Luminosity distance in Mpc, of redshifts from 0 to 1000; to 1e-6, without radiation."""
     redshift = np.asarray(redshift, dtype=float)
     return (1.0 + redshift) * _comoving_distance(redshift)
 
 
 def log_distance_factor(log_redshift: np.ndarray) -> np.ndarray:
-    """Twice the logarithm of the luminosity distance: from a flux to a luminosity.
+    """Twice the log10 of the luminosity distance in Mpc: from a flux to a luminosity, in dex.
 
-    Parameters
-    ----------
-    log_redshift : ndarray of shape (n,)
-        Decimal logarithm of redshifts between 1e-5 and 1000. NaN gives NaN, and so do others.
-
-    Returns
-    -------
-    ndarray of shape (n,)
-        In dex, for distances in Mpc; interpolated, to 1e-6 dex.
+    Interpolated, to 1e-6 dex. `log_redshift` lies between -5 and 3; others, and NaN, give NaN.
     """
     return np.interp(log_redshift, *_distance_table(), left=np.nan, right=np.nan)
 
@@ -57,36 +38,14 @@ def _distance_table() -> tuple[np.ndarray, np.ndarray]:
 
 
 def comoving_volume_element(redshift: np.ndarray) -> np.ndarray:
-    """Comoving volume of the sky per unit redshift.
-
-    Parameters
-    ----------
-    redshift : ndarray of shape (n,)
-        Not negative, up to 1000.
-
-    Returns
-    -------
-    ndarray of shape (n,)
-        In Mpc^3.
-    """
+    """Comoving volume of the sky per unit redshift, in Mpc^3."""
     redshift = np.asarray(redshift, dtype=float)
     depth = _LIGHT_SPEED / _HUBBLE / _expansion(redshift)
     return 4.0 * np.pi * _comoving_distance(redshift) ** 2 * depth
 
 
 def age(redshift: np.ndarray) -> np.ndarray:
-    """Age of the universe.
-
-    Parameters
-    ----------
-    redshift : ndarray of shape (n,)
-        Not negative.
-
-    Returns
-    -------
-    ndarray of shape (n,)
-        In Gyr.
-    """
+    """Age of the universe in Gyr, at redshifts that are not negative."""
     ratio = (1.0 - _MATTER) / _MATTER / (1.0 + np.asarray(redshift, dtype=float)) ** 3
     return _HUBBLE_TIME * 2.0 / (3.0 * np.sqrt(1.0 - _MATTER)) * np.arcsinh(np.sqrt(ratio))
 

@@ -95,10 +95,12 @@ class FluxFeatures(TransformerMixin, BaseEstimator):
     -----
     The outputs of a missing band are NaN, and so are all outputs of galaxies that were blanked, or
     at no positive redshift. MAGPHYS's and CIGALE's luminosities belong to the distance of the
-    galaxy's redshift; labels that show a grid were made otherwise (older versions, rounded inputs),
-    and are off by up to 0.5 dex at z = 0.02 for a step of 0.02. Where missing bands are flagged, the reference flux is that of a
-    typical galaxy of `fit` scaled to the bands observed, each weighted by how closely it tells the
-    near infrared; else reference bands that are NaN are left out of the mean. A reference band
+    galaxy's redshift; labels that show a grid were made otherwise (older versions, rounded
+    inputs), and are off by up to 0.5 dex at z = 0.02 for a step of 0.02.
+
+    Where missing bands are flagged, the reference flux is that of a typical galaxy of `fit` scaled
+    to the bands observed, each weighted by how closely it tells the near infrared; else reference
+    bands that are NaN are left out of the mean. A reference band
     fainter than its error counts as its error.
 
     References
@@ -369,8 +371,8 @@ class FluxFeatures(TransformerMixin, BaseEstimator):
             ):
                 if ours is not None and ours not in (theirs, "positional"):
                     raise ValueError(
-                        f"FluxFeatures was told {name}={ours!r}, but the selection gives {theirs!r}. "
-                        f"Leave {name}=None: the selection says it."
+                        f"FluxFeatures was told {name}={ours!r}, but the selection gives "
+                        f"{theirs!r}. Leave {name}=None: the selection says it."
                     )
             return given
         if isinstance(self.bands, str):
@@ -386,8 +388,9 @@ class FluxFeatures(TransformerMixin, BaseEstimator):
             return fitting[0]
         raise ValueError(
             f"X has {n_columns} columns, which {'several' if fitting else 'no'} layouts of "
-            f"{len(bands)} bands have: {len(bands)} fluxes, as many errors or none, and a redshift, "
-            "its error too, or neither. Set bands, errors and redshift as the columns of X are."
+            f"{len(bands)} bands have: {len(bands)} fluxes, as many errors or none, and a "
+            "redshift, its error too, or neither. Set bands, errors and redshift as the columns of "
+            "X are."
         )
 
     def _learn_limits(self, photometry: Photometry) -> None:
@@ -448,11 +451,10 @@ class FluxFeatures(TransformerMixin, BaseEstimator):
         if found is not None and grid == "auto":
             warnings.warn(
                 "The labels look as if made at redshifts rounded to a grid of step "
-                f"{found.step:g} (points at {found.first:g}, {found.first + found.step:g}, ...), an "
-                "error of up to "
-                f"{np.abs(found.shift(redshift[usable])).max():.2g} dex in them. It is learnt past, "
-                "and predictions are for each galaxy's redshift. redshift_grid='follow' reproduces "
-                "the labels instead, None ignores the grid.",
+                f"{found.step:g} (points at {found.first:g}, {found.first + found.step:g}, ...), "
+                f"an error of up to {np.abs(found.shift(redshift[usable])).max():.2g} dex in them. "
+                "It is learnt past, and predictions are for each galaxy's redshift. "
+                "redshift_grid='follow' reproduces the labels instead, None ignores the grid.",
                 UserWarning,
                 stacklevel=4,
             )

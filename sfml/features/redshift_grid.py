@@ -50,22 +50,11 @@ class RedshiftGrid(NamedTuple):
 def find_redshift_grid(
     redshift: np.ndarray, features: np.ndarray, log_ratio: np.ndarray
 ) -> RedshiftGrid | None:
-    """Find the grid which the labels show, if they show one.
+    """Find the grid that the labels show, if they show one.
 
-    Parameters
-    ----------
-    redshift : ndarray of shape (n_galaxies,)
-        Positive.
-    features : ndarray of shape (n_galaxies, n_features)
-        What a smooth model of the labels may use; a linear one, and the redshift's square and
-        cube, are taken out first.
-    log_ratio : ndarray of shape (n_galaxies, n_targets)
-        Targets less the logarithm of a luminosity at the galaxies' own redshifts, in dex.
-
-    Returns
-    -------
-    RedshiftGrid or None
-        The one which explains most of what is left, averaged over the targets.
+    It is the one that explains most, averaged over the targets, of `log_ratio`: the targets less
+    the logarithm of a luminosity at each galaxy's redshift, in dex, (n_galaxies, n_targets). What a
+    linear model of the `features` and of powers of the redshift explains is taken out first.
     """
     z = (redshift - redshift.mean()) / max(redshift.std(), 1e-12)
     design = np.column_stack([_standardised(features), z, z**2, z**3])

@@ -47,23 +47,7 @@ class ReferenceFlux(NamedTuple):
 def learn_reference(
     flux: np.ndarray, error: np.ndarray | None, used: np.ndarray, *, any_bands: bool
 ) -> ReferenceFlux:
-    """Learn the colours and their scatter, if galaxies with missing bands are to have a reference.
-
-    Parameters
-    ----------
-    flux : ndarray of shape (n_galaxies, n_bands)
-        NaN where missing.
-    error : ndarray of shape (n_galaxies, n_bands) or None
-        Their errors.
-    used : ndarray of bool, shape (n_bands,)
-        The bands whose mean is the reference.
-    any_bands : bool
-        Whether to learn them.
-
-    Returns
-    -------
-    ReferenceFlux
-    """
+    """Learn the bands in `used`, and for `any_bands` all colours and their scatter."""
     plain = ReferenceFlux(used, np.zeros(len(used)))
     if not any_bands:
         return plain

@@ -141,20 +141,7 @@ class UnitGuard(NamedTuple):
 
 
 def check_are_fluxes(photometry: Photometry, bands: BandSet) -> None:
-    """Refuse a catalogue whose fluxes are magnitudes, or whose errors are inverse variances.
-
-    Parameters
-    ----------
-    photometry : Photometry
-        Of a `fit`.
-    bands : BandSet
-        Its bands.
-
-    Raises
-    ------
-    ValueError
-        With the conversion to write.
-    """
+    """Refuse a catalogue whose fluxes are magnitudes, or whose errors are inverse variances."""
     flux, error = photometry.flux, photometry.error
     if _look_like_magnitudes(flux):
         raise ValueError(
@@ -247,6 +234,6 @@ def _range(values: np.ndarray, margin: float) -> tuple[float, float]:
 
 
 def _quantiles(values: np.ndarray, level: float) -> np.ndarray:
-    """A quantile of each column's known values; NaN where there is none."""
+    """Compute a quantile of each column's known values; NaN where there is none."""
     known = [column[np.isfinite(column)] for column in values.T]
     return np.array([np.quantile(column, level) if len(column) else np.nan for column in known])

@@ -22,16 +22,8 @@ REDSHIFT_COLUMNS = {
 class Layout:
     """The columns of an array of photometry: fluxes, errors if any, and redshift.
 
-    Parameters
-    ----------
-    bands : BandSet or None
-        The bands. None where they have no names: `n_bands` fluxes without errors, then a redshift.
-    errors : bool, default=True
-        Whether there is one flux error per band.
-    redshift : {"spectroscopic", "photometric", "none"}, default="spectroscopic"
-        What is known of the redshift: "photometric" has an error, "none" has no column.
-    n_bands : int or None, default=None
-        Number of bands; only needed without a BandSet.
+    Without a BandSet there are `n_bands` fluxes without errors, then a redshift. `redshift` is
+    "spectroscopic", "photometric" (it has an error) or "none".
     """
 
     bands: BandSet | None
@@ -75,23 +67,7 @@ class Layout:
         return Layout(self.bands, errors, self.redshift, self.n_bands)
 
     def split(self, values: np.ndarray) -> Photometry:
-        """Tell the columns of one array apart.
-
-        Parameters
-        ----------
-        values : ndarray of shape (n_galaxies, n_columns)
-            Columns as in `names`.
-
-        Returns
-        -------
-        Photometry
-            Views of the array.
-
-        Raises
-        ------
-        ValueError
-            If the number of columns is another.
-        """
+        """Tell the columns of one array apart."""
         names = self.names
         if values.shape[1] != len(names):
             raise ValueError(

@@ -26,21 +26,10 @@ USUAL_ERRORS = 1e3
 def find_missing(
     flux: np.ndarray, error: np.ndarray | None, largest_error: np.ndarray | None = None
 ) -> np.ndarray:
-    """Say which measurements say nothing.
+    """Say which measurements say nothing, (n_galaxies, n_bands).
 
-    Parameters
-    ----------
-    flux : ndarray of shape (n_galaxies, n_bands)
-        NaN where there is none.
-    error : ndarray of shape (n_galaxies, n_bands) or None
-        1-sigma errors in the same unit, if they are known.
-    largest_error : ndarray of shape (n_bands,), default=None
-        Errors above which a band without a detection counts as not observed, as
-        `learn_largest_errors` gives them.
-
-    Returns
-    -------
-    ndarray of bool, shape (n_galaxies, n_bands)
+    `largest_error` has, for each band, the error above which it says nothing unless there is a
+    detection, as `learn_largest_errors` gives it.
     """
     missing = np.isnan(flux)
     if error is None:
@@ -57,18 +46,7 @@ def find_missing(
 
 
 def learn_largest_errors(error: np.ndarray | None) -> np.ndarray | None:
-    """Learn, for each band, the error above which it says nothing unless there is a detection.
-
-    Parameters
-    ----------
-    error : ndarray of shape (n_galaxies, n_bands) or None
-        Errors, NaN where missing.
-
-    Returns
-    -------
-    ndarray of shape (n_bands,) or None
-        Infinite for a band without errors.
-    """
+    """Learn, for each band, the error above which it says nothing unless there is a detection."""
     if error is None:
         return None
     limits = np.full(error.shape[1], np.inf)
@@ -81,17 +59,10 @@ def learn_largest_errors(error: np.ndarray | None) -> np.ndarray | None:
 
 
 def apply_upper_limits(flux: np.ndarray, error: np.ndarray, n_sigma: float) -> None:
-    """Rewrite upper limits, marked by a negative error, as measurements of 0.
+    """Rewrite upper limits of `n_sigma`, marked by a negative error, as measurements of 0.
 
-    Parameters
-    ----------
-    flux : ndarray of shape (n_galaxies, n_bands)
-        The limit, where there is one; becomes 0 there.
-    error : ndarray of shape (n_galaxies, n_bands)
-        Negative where the flux is a limit; becomes the limit divided by `n_sigma` there. An error
-        far below the limit, such as CIGALE's -9999, marks a band that was not observed.
-    n_sigma : float
-        How many sigma the limits are.
+    In place: the error becomes the limit divided by `n_sigma`. An error far below the limit, such
+    as CIGALE's -9999, marks a band that was not observed.
     """
     with np.errstate(invalid="ignore", over="ignore"):
         limit = (error < 0) & (flux > 0) & (-error <= USUAL_ERRORS * flux)

@@ -11,19 +11,7 @@ from sfml.uncertainty import LEVELS
 
 
 def usable_rows(X: np.ndarray, estimator: Any) -> np.ndarray:
-    """Say which rows a regressor can take: without NaN, or not all NaN if it copes with some.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n_galaxies, n_features)
-        Inputs.
-    estimator : estimator
-        A regressor.
-
-    Returns
-    -------
-    ndarray of bool, shape (n_galaxies,)
-    """
+    """Say which rows a regressor can take: without NaN, or not all NaN if it copes with some."""
     missing = np.isnan(X)
     if get_tags(estimator).input_tags.allow_nan:
         return ~missing.all(axis=1)
@@ -53,20 +41,9 @@ class Emulators(NamedTuple):
         return Y
 
     def raw_quantiles(self, X: np.ndarray, k: int) -> tuple[np.ndarray, tuple[float, ...]]:
-        """Give the k-th target's quantiles as its regressor does; a point is repeated.
+        """Give the k-th target's quantiles, (n_galaxies, n_levels), and their levels.
 
-        Parameters
-        ----------
-        X : ndarray of shape (n_galaxies, n_features)
-            Usable rows.
-        k : int
-            The target.
-
-        Returns
-        -------
-        raw : ndarray of shape (n_galaxies, n_levels)
-            Not calibrated, and perhaps crossing.
-        levels : tuple of float
+        They are not calibrated and may cross; a point prediction is repeated.
         """
         estimator, output = self._of(k)
         # Of our networks those of `fit`; another regressor may only have its parameter.

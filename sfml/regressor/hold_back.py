@@ -16,15 +16,6 @@ def row_keys(X: Any) -> np.ndarray:
 
     Values are rounded to single precision: fluxes converted from another unit differ in their
     last bits.
-
-    Parameters
-    ----------
-    X : array-like of shape (n_galaxies, n_columns)
-        Numbers; NaN is a value like others.
-
-    Returns
-    -------
-    ndarray of uint64, shape (n_galaxies,)
     """
     X = check_array(X, ensure_all_finite=False, ensure_min_samples=0, dtype=None)
     factors = np.random.default_rng(0).integers(1, 2**63, X.shape[1], dtype=np.uint64)
@@ -43,16 +34,6 @@ def draw_numbers(keys: np.ndarray, seed: int) -> np.ndarray:
 
     A galaxy keeps its number when others are added, or change places; two equal rows have the
     same, so that one is not learnt from while the other is held back.
-
-    Parameters
-    ----------
-    keys : ndarray of uint64, shape (n_galaxies,)
-        As `row_keys` gives them.
-    seed : int
-
-    Returns
-    -------
-    ndarray of uint64, shape (n_galaxies,)
     """
     offset = np.random.default_rng(seed).integers(1, 2**63, dtype=np.uint64)
     with np.errstate(over="ignore"):

@@ -19,23 +19,6 @@ def draw_dropout(
     A third of the galaxies lose bands at random, any number of them; a third lose all bands in a
     range of wavelengths, or all outside of one, as another survey would; and a third get the gaps
     of another galaxy of the catalogue.
-
-    Parameters
-    ----------
-    observed : ndarray of bool, shape (n_galaxies, n_bands)
-        Bands that each galaxy has.
-    detected : ndarray of bool, shape (n_galaxies, n_bands)
-        Bands that count for `min_bands`.
-    wavelengths : ndarray of shape (n_bands,)
-        To sort the bands by.
-    min_bands : int
-        Detected bands to leave; galaxies that cannot spare any lose none.
-    rng : Generator
-        Source of randomness.
-
-    Returns
-    -------
-    ndarray of bool, shape (n_galaxies, n_bands)
     """
     dropped = np.zeros_like(observed)
     todo = np.arange(len(observed))

@@ -87,23 +87,7 @@ class SelectionReport:
 def count_funnel(
     cuts: dict[str, np.ndarray], descriptions: dict[str, str], flux: np.ndarray, bands: list[str]
 ) -> SelectionReport:
-    """Count what each cut rejects, and what is missing.
-
-    Parameters
-    ----------
-    cuts : dict of str to ndarray of bool, shape (n_galaxies,)
-        Where each cut rejects, in sequence.
-    descriptions : dict of str to str
-        What each cut keeps.
-    flux : ndarray of shape (n_galaxies, n_bands)
-        Fluxes, NaN where missing.
-    bands : list of str
-        Names of the bands.
-
-    Returns
-    -------
-    SelectionReport
-    """
+    """Count what each cut rejects, and what is missing."""
     counted = []
     left = np.ones(len(flux), dtype=bool)
     for name, rejected in cuts.items():

@@ -43,20 +43,9 @@ class Rules:
     def rejected(
         self, photometry: Photometry, y: Any = None, stellar_mass_range: Range = None
     ) -> dict[str, np.ndarray]:
-        """Say where each cut in use rejects, in the order of the paper.
+        """Say where each cut in use rejects, (n_galaxies,), in the order of the paper.
 
-        Parameters
-        ----------
-        photometry : Photometry
-            Of n galaxies.
-        y : array-like of shape (n_galaxies, n_targets), default=None
-            Labels, for the cut in stellar mass.
-        stellar_mass_range : (float or None, float or None) or None, default=None
-            Limits of that cut, where the rules have none of their own.
-
-        Returns
-        -------
-        dict of str to ndarray of bool, shape (n_galaxies,)
+        `stellar_mass_range` are the limits of that cut, where the rules have none of their own.
         """
         flux, error, redshift, redshift_error = photometry
         cuts: dict[str, np.ndarray] = {}

@@ -97,8 +97,9 @@ class GamaSampleSelector(TransformerMixin, BaseEstimator):
     -----
     Outputs have the same names for every survey: ``<band>_flux``, ``<band>_fluxerr``, ``redshift``
     and ``redshift_error``. Flux errors are read only if a cut or the output needs them
-    (``min_bands > 0`` or ``keep_errors``). A table's columns are found by name and others are left alone; an array
-    without names must have exactly the columns of `feature_names_in_`, in that order.
+    (``min_bands > 0`` or ``keep_errors``). A table's columns are found by name and others are left
+    alone; an array without names must have exactly the columns of `feature_names_in_`, in that
+    order.
 
     References
     ----------

@@ -73,22 +73,7 @@ def check_coverage(coverage: Any) -> tuple[float, float]:
 
 
 def quantiles_at(quantiles: np.ndarray, levels: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Evaluate the quantile function of each galaxy.
-
-    Parameters
-    ----------
-    quantiles : ndarray of shape (n_galaxies, n_levels)
-        They do not decrease along a row.
-    levels : ndarray of shape (n_levels,)
-        Growing, at least two.
-    scores : ndarray of shape (n_scores,) or (n_galaxies, n_scores)
-        Normal scores of the levels wanted, the same for all galaxies or one row per galaxy.
-
-    Returns
-    -------
-    ndarray of shape (n_galaxies, n_scores)
-        In the unit of the quantiles; NaN for a galaxy with a NaN.
-    """
+    """Evaluate the quantile function of each galaxy."""
     nodes = ndtri(levels)
     after = np.clip(np.searchsorted(nodes, scores), 1, len(nodes) - 1)
     if np.ndim(scores) == 1:  # the same levels for all galaxies: many times faster
@@ -105,22 +90,7 @@ def quantiles_at(quantiles: np.ndarray, levels: np.ndarray, scores: np.ndarray) 
 
 
 def scores_of(quantiles: np.ndarray, levels: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Find the normal score, Phi^-1(CDF), of one value in each galaxy's distribution.
-
-    Parameters
-    ----------
-    quantiles : ndarray of shape (n_galaxies, n_levels)
-        They do not decrease along a row; finite.
-    levels : ndarray of shape (n_levels,)
-        Growing, at least two.
-    values : ndarray of shape (n_galaxies,)
-        In the unit of the quantiles, finite.
-
-    Returns
-    -------
-    ndarray of shape (n_galaxies,)
-        Finite. For a value that several quantiles are equal to, the middle of their levels.
-    """
+    """Find the normal score, Phi^-1(CDF), of one value in each galaxy's distribution."""
     nodes = ndtri(levels)
     below = (quantiles < values[:, None]).sum(axis=1)
     up_to = (quantiles <= values[:, None]).sum(axis=1)
@@ -138,22 +108,7 @@ def scores_of(quantiles: np.ndarray, levels: np.ndarray, values: np.ndarray) -> 
 
 
 def crps_of(quantiles: np.ndarray, levels: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Continuous ranked probability score of each galaxy, in closed form.
-
-    Parameters
-    ----------
-    quantiles : ndarray of shape (n_galaxies, n_levels)
-        They do not decrease along a row; finite.
-    levels : ndarray of shape (n_levels,)
-        Growing, at least two.
-    values : ndarray of shape (n_galaxies,)
-        The labels, in the unit of the quantiles, finite.
-
-    Returns
-    -------
-    ndarray of shape (n_galaxies,)
-        In the unit of the quantiles.
-    """
+    """Continuous ranked probability score of each galaxy, in closed form."""
     # The CRPS is the integral of CDF^2 below the label and of (1 - CDF)^2 above it. On each of
     # the segments a value is linear in the normal score, and the CDF is Phi of the score.
     nodes = ndtri(levels)

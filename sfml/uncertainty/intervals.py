@@ -34,18 +34,6 @@ class IntervalModel:
 
     Intervals cover what they claim in bins of the prediction, of its uncertainty, of the number of
     inputs that are known, and of further inputs.
-
-    Parameters
-    ----------
-    conditions : sequence of int, default=()
-        Columns of these inputs.
-
-    Attributes
-    ----------
-    calibrators : dict of str to QuantileCalibrator
-        What calibrates each target's quantiles.
-    usual_widths : dict of str to float
-        Width of the 16-84 interval, in dex, that 99 % of the held-back galaxies stay below.
     """
 
     def __init__(self, conditions: Sequence[int] = ()) -> None:
@@ -61,20 +49,9 @@ class IntervalModel:
         sample_weight: np.ndarray | None = None,
         galaxy: np.ndarray | None = None,
     ) -> None:
-        """Learn what the quantiles of a target lack.
+        """Learn what the quantiles of a target lack, from galaxies that were not learnt from.
 
-        Parameters
-        ----------
-        target : str
-            Name of the target.
-        raw : RawQuantiles
-            Of galaxies that the regressor has not learnt from.
-        y : ndarray of shape (n_rows,)
-            Their labels.
-        sample_weight : ndarray of shape (n_rows,), default=None
-            Their weights.
-        galaxy : ndarray of int, shape (n_rows,), default=None
-            Which galaxy each row is a version of, if there are several.
+        `galaxy` numbers the galaxy that each row is a version of, if there are several.
         """
         conditions = self._conditions(raw)
         calibrator = QuantileCalibrator(raw.levels).fit(
