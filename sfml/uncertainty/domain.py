@@ -28,7 +28,7 @@ BATCH_ROWS = 1024
 # BLAS adds up in an order that depends on the shape of the matrices: every product has this many
 # rows, so that a galaxy's score does not depend, even in its last bit, on those beside it.
 BLOCK_ROWS = 32
-MOST_NUMBERS = 2**18  # in the matrices that are worked on together, 2 MB
+MOST_NUMBERS = 2**18  # in the matrices that are factored together, 2 MB
 
 
 class DomainDetector(OutlierMixin, BaseEstimator):
@@ -81,8 +81,7 @@ class DomainDetector(OutlierMixin, BaseEstimator):
     Notes
     -----
     The share of false alarms is exact on average over held-back samples. That of one sample of n
-    galaxies scatters about the stated rate r by ``sqrt(r * (1 - r) / n)`` (Bates et al. 2023): 0.13
-    per cent for r = 1 per cent and n = 5,754.
+    galaxies scatters about the stated rate r by ``sqrt(r * (1 - r) / n)`` (Bates et al. 2023).
 
     A galaxy without any observed feature has a NaN score and p-value, and counts in neither `fit`
     nor `calibrate`. Features that stand in for those of a missing band should be NaN. There are no
@@ -201,7 +200,7 @@ class DomainDetector(OutlierMixin, BaseEstimator):
         return self
 
     def score_samples(self, X: Any) -> np.ndarray:
-        """Say how normal each galaxy is.
+        """Score how normal each galaxy is.
 
         Parameters
         ----------
@@ -228,7 +227,7 @@ class DomainDetector(OutlierMixin, BaseEstimator):
         return scores
 
     def p_value(self, X: Any) -> np.ndarray:
-        """Give the chance that a galaxy of the domain looks so unlike it, or more.
+        """Compute the chance that a galaxy of the domain scores as low, or lower.
 
         Parameters
         ----------
@@ -247,7 +246,7 @@ class DomainDetector(OutlierMixin, BaseEstimator):
         return np.where(np.isnan(scores), np.nan, p_values)
 
     def decision_function(self, X: Any) -> np.ndarray:
-        """Give the score above the threshold.
+        """Compute the score above the threshold.
 
         Parameters
         ----------
@@ -370,11 +369,11 @@ class DomainDetector(OutlierMixin, BaseEstimator):
 def _explained(
     matrices: np.ndarray, vectors: np.ndarray, features: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Work out v^T A^-1 v and half of log |A| in some features, to (n_rows, n_components) each.
+    """Work out v^T A^-1 v and half of log |A| in n features, to (n_rows, n_components) each.
 
     A has shape (n_components, n_features, n_features), v (n_rows, n_components, n_features), and
-    `features`, those that each row is about, (n_rows, n). A is bordered with v and factored by
-    Cholesky for all rows at once: LAPACK, called row by row, takes several times as long.
+    `features` (n_rows, n). A is bordered with v and factored by Cholesky for all rows at once:
+    LAPACK, called row by row, takes several times as long.
     """
     n_rows, n = features.shape
     # Eight rows at a time: NumPy rounds what is left over of a vector register in another way.
@@ -407,11 +406,7 @@ def _equal_numbers(
 
 
 def _complete(Z: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
-    """Draw what is not observed from one Gaussian, given what is.
-
-    With means in its place, and a fifth of the bands missing at random, 1 instead of 17 per cent
-    of the galaxies with a zero point 30 per cent off in r were found.
-    """
+    """Draw what is not observed from one Gaussian, given what is: means would look too normal."""
     missing = np.isnan(Z)
     if not missing.any():
         return Z
