@@ -5,10 +5,11 @@ same `QuantileCalibrator` with the same conditions; then both are scored on test
 and in every fifth of signal-to-noise ratio, redshift and predicted mass. Coverages are given with
 the standard error that so many test galaxies leave to a perfect method.
 
-    python benchmarks/bench_intervals.py CATALOGUE.parquet [--methods mlp catboost random_forest]
+    python benchmarks/bench_intervals.py bagpipes_survey.parquet [--methods mlp catboost]
 
-A catalogue needs GAMA's columns: fluxes, errors, Z and the three MagPhys percentile50 columns.
-CatBoost is skipped where it is not installed: `pip install "sfml[bench]"` brings it.
+All galaxies are complete. "mlp" is recipe "sfml" as it is, which learns from galaxies without some
+of their bands too; the other methods learn from the complete ones alone. CatBoost is skipped where
+it is not installed: `pip install "sfml[bench]"` brings it.
 """
 
 from __future__ import annotations
@@ -21,9 +22,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from catalogues import HELP, load_complete
 from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.model_selection import train_test_split
-from table3 import load
 
 import sfml
 from sfml import metrics
@@ -35,15 +35,12 @@ COVERAGES = (0.68, 0.9)
 class CatBoostQuantiles(RegressorMixin, BaseEstimator):
     """CatBoost's quantile regression of several levels, with its defaults."""
 
-    def __init__(
-        self, quantiles: tuple[float, ...] = LEVELS, iterations: int = 1000, offset: int = -1
-    ) -> None:
+    def __init__(self, quantiles: tuple[float, ...] = LEVELS, iterations: int = 1000) -> None:
         self.quantiles = quantiles
         self.iterations = iterations
-        self.offset = offset
 
     def fit(self, X: np.ndarray, y: np.ndarray) -> CatBoostQuantiles:
-        """Learn the ratio to the last column, as the networks do."""
+        """Learn the ratio to the last feature, the brightness in dex, as the networks do."""
         from catboost import CatBoostRegressor
 
         levels = ",".join(map(str, self.quantiles))
@@ -53,12 +50,12 @@ class CatBoostQuantiles(RegressorMixin, BaseEstimator):
             verbose=False,
             allow_writing_files=False,
             random_seed=0,
-        ).fit(X, y - X[:, self.offset])
+        ).fit(X, y - X[:, -1])
         return self
 
     def predict_quantiles(self, X: np.ndarray) -> np.ndarray:
         """Give all levels."""
-        return self.model_.predict(X) + X[:, [self.offset]]
+        return self.model_.predict(X) + X[:, [-1]]
 
     def predict(self, X: np.ndarray) -> np.ndarray:
         """Give the median."""
@@ -66,18 +63,21 @@ class CatBoostQuantiles(RegressorMixin, BaseEstimator):
 
 
 def make_catboost(quick: bool) -> sfml.StarFormationPipeline:
-    pipe = sfml.make_star_formation_pipeline(random_state=0)
+    pipe = sfml.make_star_formation_pipeline(missing="reject", random_state=0)
     iterations = 50 if quick else 1000
-    return pipe.set_params(
-        **{f"regress__{t}": CatBoostQuantiles(iterations=iterations) for t in sfml.TARGETS}
-    )
+    trees = {f"regress__{t}": CatBoostQuantiles(iterations=iterations) for t in sfml.TARGETS}
+    # Trees need no scaling, and the brightness stays in dex.
+    return pipe.set_params(scale="passthrough", **trees)
 
 
-def make_family(method: str) -> Callable[[bool], sfml.StarFormationPipeline]:
+def make_family(method: str, **options: Any) -> Callable[[bool], sfml.StarFormationPipeline]:
     def make(quick: bool) -> sfml.StarFormationPipeline:
         sample = 2_000 if quick else 10_000
         return sfml.make_star_formation_pipeline(
-            method=method, random_state=0, max_train_samples=sample if method == "svr" else None
+            method=method,
+            random_state=0,
+            max_train_samples=sample if method == "svr" else None,
+            **options,
         )
 
     return make
@@ -85,22 +85,22 @@ def make_family(method: str) -> Callable[[bool], sfml.StarFormationPipeline]:
 
 METHODS: dict[str, Callable[[bool], sfml.StarFormationPipeline]] = {
     "mlp": make_family("mlp"),
+    "mlp_complete": make_family("mlp", missing="reject"),
     "catboost": make_catboost,
-    "random_forest": make_family("random_forest"),
-    "svr": make_family("svr"),
+    "random_forest": make_family("random_forest", missing="reject"),
+    "svr": make_family("svr", missing="reject"),
 }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("catalogue", nargs="?", help="Parquet file with GAMA's columns")
+    parser.add_argument("catalogue", nargs="?", help=HELP)
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=["mlp", "catboost"])
     parser.add_argument("--quick", action="store_true", help="a small mock survey")
     parser.add_argument("--figure", help="draw the first method's calibration into this PNG file")
     args = parser.parse_args()
-    X, y = load(args.catalogue, quick=args.quick or args.catalogue is None)
-    X, y = sfml.GamaSampleSelector().select(X, y)
-    X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.2, random_state=0)
+    quick = args.quick or args.catalogue is None
+    X_train, X_test, y_train, y_test = load_complete(args.catalogue, quick=quick)
     print(f"{len(X_train):,} galaxies to learn from and calibrate on, {len(X_test):,} to score\n")
     for method in args.methods:
         if method == "catboost" and importlib.util.find_spec("catboost") is None:

@@ -6,9 +6,7 @@ bands alone; and of a network for all bands, the missing fluxes and errors fille
 training median of their ratio to the r band's flux. Coverage is that of the one network's 68 %
 intervals.
 
-    python benchmarks/bench_missing.py CATALOGUE.parquet [--quick]
-
-A catalogue needs GAMA's columns: fluxes, errors, Z and the three MagPhys percentile50 columns.
+    python benchmarks/bench_missing.py bagpipes_survey.parquet [--quick]
 """
 
 from __future__ import annotations
@@ -17,9 +15,8 @@ import argparse
 
 import numpy as np
 import pandas as pd
+from catalogues import HELP, load_complete
 from rich.progress import track
-from sklearn.model_selection import train_test_split
-from table3 import load
 
 import sfml
 from sfml import metrics
@@ -41,26 +38,25 @@ SUBSETS = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("catalogue", nargs="?", help="Parquet file with GAMA's columns")
+    parser.add_argument("catalogue", nargs="?", help=HELP)
     parser.add_argument("--quick", action="store_true", help="a small mock survey, few epochs")
     args = parser.parse_args()
-    X, y = load(args.catalogue, quick=args.quick or args.catalogue is None)
-    X, y = sfml.GamaSampleSelector().select(X, y)
-    X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.2, random_state=0)
+    quick = args.quick or args.catalogue is None
+    X_train, X_test, y_train, y_test = load_complete(args.catalogue, quick=quick)
     one = make(args.quick, missing="allow").fit(X_train, y_train)
-    full = make(args.quick).fit(X_train, y_train)
+    full = make(args.quick, missing="reject").fit(X_train, y_train)
     ratios = median_ratios(X_train)
     rows = []
     for name, kept in track(SUBSETS.items(), description="subsets"):
         dedicated = full
         if len(kept) < len(NAMES):
-            dedicated = make(args.quick, bands=sfml.GAMA.only(*kept))
-            dedicated.set_params(select__min_bands=3).fit(X_train, y_train)
+            dedicated = make(args.quick, bands=sfml.GAMA.only(*kept), missing="reject")
+            dedicated.fit(X_train, y_train)
         gaps = without(X_test, kept)
         answers = {
-            "one": one.predict(gaps),
-            "dedicated": dedicated.predict(X_test),
-            "median": full.predict(imputed(X_test, kept, ratios)),
+            "one": one.predict_quietly(gaps),
+            "dedicated": dedicated.predict_quietly(X_test),
+            "median": full.predict_quietly(imputed(X_test, kept, ratios)),
         }
         predicted = np.logical_and.reduce([np.isfinite(a).all(axis=1) for a in answers.values()])
         row = {"bands": name, "n": len(kept)}

@@ -1,15 +1,17 @@
 """Ours against what a user would pick instead: accuracy, time and memory, on the same galaxies.
 
-Every method learns from the same 80 % of the selected galaxies (holding a fifth of them aside for
-early stopping if it stops early: 64-16-20 overall) and is scored on the same 20 %, all three
-targets. Each runs in a process of its own, with all cores, one after the other.
+Every method learns from the complete galaxies among the first 80 % of the rows (holding a fifth of
+them aside for early stopping if it stops early: 64-16-20 overall) and is scored on those among the
+last 20 %, all three targets. Each runs in a process of its own, with all cores, one after the
+other. "sfml" learns from galaxies without some of their bands too, "sfml, complete" does not.
 
-    python benchmarks/bench_peers.py CATALOGUE.parquet --output peers.csv --figure peers.png
-    python benchmarks/bench_peers.py CATALOGUE.parquet --without surana2020     # spares 4 minutes
+    python benchmarks/bench_peers.py bagpipes_survey.parquet --output peers.csv --figure peers.png
+    python benchmarks/bench_peers.py bagpipes_survey.parquet --without "random forest"
     python benchmarks/bench_peers.py --quick          # a small mock survey and few rounds
 
-A catalogue needs GAMA's columns: fluxes, errors, Z and the three MagPhys percentile50 columns.
-Methods whose package is not installed are skipped: `pip install "sfml[bench]"` brings them all.
+Recipe "surana2020" rejects galaxies with a negative flux, half of those of that survey, so that its
+scores are not of the same galaxies: see benchmarks/table3.py. Methods whose package is not
+installed are skipped: `pip install "sfml[bench]"` brings them all.
 """
 
 from __future__ import annotations
@@ -32,20 +34,20 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import numpy as np
 import pandas as pd
+from catalogues import HELP, load_complete
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import FunctionTransformer, RobustScaler
+from sklearn.preprocessing import FunctionTransformer, RobustScaler, StandardScaler
 
 import sfml
 from sfml.recipes import make_estimator
-from sfml.targets import GAMA_TARGET_COLUMNS
 
 PREDICTED_ROWS = 100_000
 LONG_PREDICTION_S = 5
 QUICK_ROUNDS = 20
 N_SVR = 10_000
-OURS = ("sfml", "surana2020")
+OURS = {"sfml": {}, "sfml, complete": {"missing": "reject"}}
 
 
 def random_forest(quick: bool) -> Any:
@@ -54,7 +56,7 @@ def random_forest(quick: bool) -> Any:
 
 
 def svr(quick: bool) -> Any:
-    return make_estimator("svr", "any")
+    return make_pipeline(StandardScaler(), make_estimator("svr", "any"))
 
 
 def hist_gradient_boosting(quick: bool) -> Any:
@@ -74,7 +76,6 @@ def hist_gradient_boosting(quick: bool) -> Any:
 def sklearn_mlp(quick: bool) -> Any:
     from sklearn.compose import TransformedTargetRegressor
     from sklearn.neural_network import MLPRegressor
-    from sklearn.preprocessing import StandardScaler
 
     network = MLPRegressor(
         hidden_layer_sizes=(128, 128, 128),
@@ -84,7 +85,8 @@ def sklearn_mlp(quick: bool) -> Any:
         max_iter=QUICK_ROUNDS if quick else 300,
         random_state=0,
     )
-    return TransformedTargetRegressor(network, transformer=StandardScaler())
+    scaled = TransformedTargetRegressor(network, transformer=StandardScaler())
+    return make_pipeline(StandardScaler(), scaled)
 
 
 def lightgbm(quick: bool) -> Any:
@@ -163,14 +165,14 @@ PEERS = {
     "SVR, 10,000 rows": Peer(svr, max_train_samples=N_SVR),
     "RealMLP": Peer(realmlp, "pytabkit", "pytabkit"),
 }
-METHODS = ("sfml", *PEERS, "surana2020")
+METHODS = (*OURS, *PEERS)
 
 
 class PeerRegressor(RegressorMixin, BaseEstimator):
     """A peer, given the validation rows and the luminosity as ours is.
 
-    With our features, the last of which is a luminosity in dex, it learns the ratio of the target
-    to it, as the networks of recipe "sfml" do.
+    With our features, the last of which is a luminosity in dex (`scale` is passed through), it
+    learns the ratio of the target to it, as the networks of recipe "sfml" do.
     """
 
     def __init__(self, method: str, *, quick: bool = False) -> None:
@@ -206,7 +208,7 @@ def _validation_rows(method: str, X: np.ndarray, y: np.ndarray) -> dict[str, Any
 def make_pipeline_of(method: str, *, quick: bool) -> Pipeline:
     """Make a pipeline from the catalogue to the three targets, whatever the method."""
     if method in OURS:
-        pipe = sfml.make_star_formation_pipeline(method, random_state=0)
+        pipe = sfml.make_star_formation_pipeline(random_state=0, **OURS[method])
         epochs = {f"regress__{target}__epochs": QUICK_ROUNDS for target in sfml.TARGETS}
         return pipe.set_params(**epochs) if quick else pipe
     peer = PEERS[method]
@@ -216,9 +218,11 @@ def make_pipeline_of(method: str, *, quick: bool) -> Pipeline:
         random_state=0,
     )
     if peer.our_features:
-        return sfml.make_star_formation_pipeline().set_params(regress=regressor)
+        pipe = sfml.make_star_formation_pipeline(missing="reject")
+        return pipe.set_params(scale="passthrough", regress=regressor)
+    select = sfml.make_star_formation_pipeline(missing="reject")["select"]
     return make_pipeline(
-        sfml.GamaSampleSelector(),
+        select,
         RobustScaler(with_centering=False),
         FunctionTransformer(_arcsinh),
         regressor,
@@ -230,21 +234,9 @@ def _arcsinh(scaled: np.ndarray) -> np.ndarray:
     return np.arcsinh(10 * scaled)
 
 
-def load(path: str | None) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Read or make a catalogue; keep the galaxies which the paper's selection keeps."""
-    if path is None:
-        X, y = sfml.make_mock_survey(2_000, n_templates=3_000, random_state=0, return_X_y=True)
-    else:
-        X = pd.read_parquet(path)
-        y = X[list(GAMA_TARGET_COLUMNS.values())].set_axis(list(GAMA_TARGET_COLUMNS), axis=1)
-        X = X[list(sfml.GAMA.columns)]
-    return sfml.GamaSampleSelector().select(X, y)
-
-
 def measure(method: str, path: str | None, quick: bool) -> dict[str, Any]:
     """Train, score and time one method; the time to train includes the import of its package."""
-    X, y = load(path)
-    X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.2, random_state=0)
+    X_train, X_test, y_train, y_test = load_complete(path, quick=quick)
     pipe = make_pipeline_of(method, quick=quick)
     cpu_before = time.process_time()
     fit_s = _seconds(lambda: pipe.fit(X_train, y_train))
@@ -265,7 +257,7 @@ def measure(method: str, path: str | None, quick: bool) -> dict[str, Any]:
 
 
 def _prediction_rate(pipe: Pipeline, X: pd.DataFrame) -> float:
-    """Galaxies a second, catalogue in and targets out, on ever more rows until it takes long."""
+    """Galaxies per second, catalogue in and targets out, on ever more rows until it takes long."""
     n_rows, seconds = len(X), _seconds(lambda: pipe.predict(X))
     while n_rows < PREDICTED_ROWS and seconds < LONG_PREDICTION_S:
         n_rows = min(4 * n_rows, PREDICTED_ROWS)
@@ -290,7 +282,7 @@ def is_installed(method: str) -> bool:
 
 
 def draw(table: pd.DataFrame, path: str) -> None:
-    """Sigma against the time to train, a panel a target, ours in colour."""
+    """Sigma against the time to train, one panel per target, ours in colour."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(13, 5), layout="constrained")
@@ -303,7 +295,7 @@ def draw(table: pd.DataFrame, path: str) -> None:
         for method, seconds, value, height in zip(
             rows["method"], rows["fit_s"], sigma, np.exp(heights), strict=True
         ):
-            colour = "tab:red" if method == "sfml" else "tab:gray"
+            colour = "tab:red" if method in OURS else "tab:gray"
             axes.plot([seconds, right], [value, height], color=colour, lw=0.5)
             axes.plot(seconds, value, "o", color=colour)
             axes.text(right * 1.05, height, method, va="center", fontsize=8, color=colour)
@@ -333,7 +325,7 @@ def show(table: pd.DataFrame) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("catalogue", nargs="?", help="Parquet file; only --quick needs none")
+    parser.add_argument("catalogue", nargs="?", help=HELP)
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--without", nargs="+", choices=METHODS, default=[])
     parser.add_argument("--quick", action="store_true", help="a small mock survey, few rounds")

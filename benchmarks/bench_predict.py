@@ -1,10 +1,11 @@
-"""Galaxies a second and peak memory: prediction of all three targets, without TensorFlow.
+"""Galaxies per second and peak memory: prediction of all three targets, without TensorFlow.
 
 Beside the medians: calibrated intervals, and the table with flags and reasons.
 
 A pipeline is fitted for one epoch (the speed does not depend on what the
 weights are) and saved; a fresh process, in which importing TensorFlow fails, loads it and predicts.
-All galaxies given to it pass the selection, since rejected ones cost no network.
+All galaxies given to it pass the selection, since rejected ones cost no network; a fifth of those
+of recipe "sfml" lack some bands.
 
     python benchmarks/bench_predict.py [--recipe sfml] [--rows 1000 100000 1000000] [--quick]
 

@@ -1,4 +1,4 @@
-"""Seconds an epoch: our trainer against plain `keras.Model.fit`, in one run.
+"""Seconds per epoch: our trainer against plain `keras.Model.fit`, in one run.
 
 Both train the same network on as many rows with the same batches, optimizer and loss, and look at
 the validation loss every epoch. They take turns, so that whatever else the machine does hits both.
