@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
+from sfml import tables
 from sfml.displays.base import BLUE, Display, axis_label, names_for, only_one, plain_name, split
 from sfml.metrics.intervals import inside
-from sfml.metrics.pairing import check_same_rows, pair_intervals, pair_targets, read_labels
+from sfml.metrics.pairing import pair_intervals, pair_targets, read_labels
 from sfml.metrics.tables import bin_edges, bin_of, read_by
 from sfml.uncertainty.distribution import check_coverage
 
@@ -128,7 +129,7 @@ class BinnedResidualDisplay(Display):
         """
         lower, upper = check_coverage(coverage)
         labels, targets = read_labels(estimator, X, y)
-        check_same_rows(X, by, "X", "by")
+        tables.check_same_rows(X, by, "X and by")
         quantiles = np.asarray(estimator.predict_quantiles(X, (lower, 0.5, upper)))
         return cls.from_predictions(
             labels,
@@ -195,7 +196,7 @@ class BinnedResidualDisplay(Display):
             If there is no such target, if none is chosen of several, or if no galaxy is left.
         """
         check_coverage(coverage)
-        check_same_rows(y_true, by, "y_true", "by")
+        tables.check_same_rows(y_true, by, "y_true and by")
         targets = names_for(y_true, target, targets)
         point = only_one(pair_targets(y_true, y_pred, targets=targets, only=target))
         (pair,) = pair_intervals(y_true, lower, upper, targets=targets, only=target)

@@ -16,8 +16,6 @@ from threadpoolctl import threadpool_limits
 
 from sfml.triage.identifiers import check_same_order
 
-__all__ = ["choose"]
-
 _LOW, _HIGH = "_p16", "_p84"
 # More kinds of galaxy than this take long to separate; several are then chosen per kind.
 _MOST_KINDS = 500

@@ -12,8 +12,6 @@ import pandas as pd
 
 from sfml import tables
 
-__all__ = ["as_text", "check_names", "check_same_order", "check_unique", "examples", "identifiers"]
-
 
 def identifiers(X: Any, ids: Iterable[Any] | None) -> list[str]:
     """Identify each row of X, by the index of a DataFrame or else its position if ids is None.

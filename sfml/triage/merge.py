@@ -19,8 +19,6 @@ from sfml.triage.identifiers import (
     identifiers,
 )
 
-__all__ = ["merge"]
-
 _ENDS = ("_p16", "_p84")
 _CHI2 = ("chi2", "chi2_reduced")
 # The redshift in results is the one that the code was given.

@@ -19,14 +19,6 @@ from sfml.triage.codes.photometry import Photometry, as_table, read_photometry
 from sfml.triage.codes.text import existing_file, numbers, read_named_rows, render_rows
 from sfml.triage.identifiers import as_text, check_names, examples
 
-__all__ = [
-    "CIGALE_FILTERS",
-    "CIGALE_FILTERS_2020",
-    "open_table",
-    "read_cigale_input",
-    "write_cigale",
-]
-
 CIGALE_FILTERS: Mapping[str, str] = {
     **{"FUV": "galex.FUV", "NUV": "galex.NUV"},
     **{band: f"sloan.sdss.{band}" for band in "ugriz"},

@@ -7,8 +7,6 @@ from typing import TypeVar
 
 from sfml.bands import GAMA, BandSet
 
-__all__ = ["filters_of", "is_gamas"]
-
 # As far as effective wavelengths of one filter are told apart; another survey's filter of the same
 # name is often farther off.
 _TOLERANCE = 0.05

@@ -19,8 +19,6 @@ from sfml.triage.codes.photometry import Photometry, as_table, read_photometry
 from sfml.triage.codes.text import Rows, existing_file, numbers, read_fortran_rows, render_rows
 from sfml.triage.identifiers import check_names
 
-__all__ = ["MAGPHYS_FILTER_IDS", "read_magphys_input", "write_magphys"]
-
 OBSERVATIONS, FILTERS, LIBRARIES = "observations.dat", "filters.dat", "zlibs.dat"
 
 MAGPHYS_FILTER_IDS: Mapping[str, int] = {

@@ -12,8 +12,6 @@ from sfml import tables
 from sfml.bands import BandSet
 from sfml.triage.identifiers import check_unique, examples, identifiers
 
-__all__ = ["Photometry", "as_table", "read_photometry"]
-
 
 class Photometry(NamedTuple):
     """Galaxies as an SPS code needs them."""

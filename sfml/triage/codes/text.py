@@ -10,11 +10,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = [
-    *("Rows", "existing_file", "number", "numbers", "read_fortran_rows", "read_lines"),
-    *("read_named_rows", "render_rows"),
-]
-
 # The D or Q of an exponent, or where Fortran leaves its letter out: 1.0D-5, 1.000-120.
 _EXPONENT = re.compile(r"(?<=[\d.])(?:[dq](?=[+-]?\d)|(?=[+-]\d))", re.IGNORECASE)
 
