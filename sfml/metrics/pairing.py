@@ -11,16 +11,11 @@ import numpy as np
 from sfml import tables
 from sfml.metrics.weights import read_weights
 from sfml.tables.extraction import column_names, extract
-from sfml.targets import (
-    GAMA_TARGET_COLUMNS,
-    TARGETS,
-    read_targets,
-    without_percentiles,
-)
+from sfml.targets import TARGETS, canonical_name, read_targets, without_percentiles
+from sfml.uncertainty.distribution import check_levels
 
 Average = Literal["uniform_average", "raw_values"]
 
-_TARGET_OF_COLUMN = {column: target for target, column in GAMA_TARGET_COLUMNS.items()}
 # Where a meta-estimator of scikit-learn keeps the estimator that it fitted.
 _FITTED_INSIDE = ("best_estimator_", "regressor_", "estimator_")
 
@@ -29,8 +24,8 @@ class Pair(NamedTuple):
     """One target's labels and predictions, of the galaxies that have both and a weight.
 
     `predicted` holds values (n_kept,), ends of intervals (n_kept, 2), infinite where open, or
-    quantiles (n_kept, n_levels), which do not decrease. `kept` of shape (n_galaxies,) marks the
-    galaxies. All values are in dex, labels and quantiles finite, weights positive.
+    quantiles (n_kept, n_levels) of `levels`, which do not decrease. `kept` of shape (n_galaxies,)
+    marks the galaxies. All values are in dex, labels and quantiles finite, weights positive.
     """
 
     name: str
@@ -38,6 +33,7 @@ class Pair(NamedTuple):
     predicted: np.ndarray
     weight: np.ndarray | None
     kept: np.ndarray
+    levels: np.ndarray | None = None
 
     @property
     def n(self) -> float:
@@ -192,7 +188,7 @@ def read_values(
     if columns is not None and ends:
         columns = [re.sub(r"_percentile\d+$", "_percentile50", name) for name in columns]
         columns = [re.sub(r"_p\d+$", "", name) for name in columns]
-    return array, columns and [_TARGET_OF_COLUMN.get(name, name) for name in columns]
+    return array, columns and [canonical_name(name) for name in columns]
 
 
 def read_quantiles(y_quantiles: Any, levels: np.ndarray) -> np.ndarray:
@@ -231,10 +227,14 @@ def pair_targets(y_true: Any, y_pred: Any, **options: Any) -> list[Pair]:
     return _pairs(y_true, {"y_pred": (y_pred, *read_values(y_pred, "y_pred"))}, **options)
 
 
-def pair_quantiles(y_true: Any, y_quantiles: Any, levels: np.ndarray, **options: Any) -> list[Pair]:
-    """Pair labels with predicted quantiles of these levels; see `_pairs` for the options."""
-    quantiles = read_quantiles(y_quantiles, levels)
-    return _pairs(y_true, {"y_quantiles": (y_quantiles, quantiles, None)}, **options)
+def pair_quantiles(
+    y_true: Any, y_quantiles: Any, levels: Any, *, least: int = 2, **options: Any
+) -> list[Pair]:
+    """Pair labels with predicted quantiles of at least so many levels; see `_pairs`."""
+    at = check_levels(levels, least=least, growing=True, name="levels")
+    quantiles = read_quantiles(y_quantiles, at)
+    pairs = _pairs(y_true, {"y_quantiles": (y_quantiles, quantiles, None)}, **options)
+    return [pair._replace(levels=at) for pair in pairs]
 
 
 def pair_intervals(y_true: Any, lower: Any, upper: Any, **options: Any) -> list[Pair]:

@@ -49,10 +49,7 @@ def render_rows(header: str, names: Iterable[str], values: np.ndarray) -> str:
 
 
 def read_fortran_rows(path: Path) -> Rows:
-    """Read a table as Fortran's list-directed input does, whose first line is no data.
-
-    Words are separated by spaces, tabs or commas. Comments, which start with #, are left out.
-    """
+    """Read a table as Fortran's list-directed input does; its first line is no data, # comments."""
     first, *others = [line.replace(",", " ") for line in read_lines(path)]
     kept = [re.split(r"(?:^|\s)#", line)[0].split() for line in others]
     rows = {i: words for i, words in enumerate(kept, start=2) if words}
