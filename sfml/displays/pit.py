@@ -35,8 +35,7 @@ class PITDisplay(QuantileDisplay):
     ----------
     ax_ : ndarray of Axes, of shape (n_targets,)
         The panels.
-    figure_ : Figure
-        The figure.
+    figure_
     histograms_ : dict of str to StepPatch
         The histogram of each target, normalised to a mean of 1.
     bands_ : dict of str to Polygon

@@ -95,22 +95,11 @@ def match_columns(
 ) -> tuple[list[str], list[list[int]]]:
     """Match the columns of several arguments by name.
 
-    Parameters
-    ----------
-    columns : mapping of str to list of str or None
-        Names of each argument's columns, None for a bare array. The labels come first.
-    targets : sequence of str or None
-        What bare columns are, in order. None: `TARGETS`, if the other arguments have these names in
-        any order, or if there are three columns and no names; else as the others name them.
-    n_targets : int
-        Number of columns of each.
-
-    Returns
-    -------
-    names : list of str
-        The targets, in the order of bare columns.
-    places : list of list of int
-        For each argument, the column of each target.
+    `columns` holds the names of each argument's columns, None for a bare array; labels come first.
+    `targets` names the columns of bare arrays. By default these are `TARGETS`, if the other
+    arguments have these names in any order, or if there are three columns and no names; else as the
+    others are named. Returns the targets in the order of bare columns, and each argument's column
+    of each.
     """
     given = next((names for names in list(columns.values())[::-1] if names is not None), None)
     names = _as_list(targets)
@@ -274,24 +263,10 @@ def _pairs(
 ) -> list[Pair]:
     """Pair labels with predictions: targets by name, rows by position.
 
-    Parameters
-    ----------
-    y_true : array-like of shape (n_galaxies,) or (n_galaxies, n_targets)
-        Labels, in dex.
-    predictions : mapping of str to (given, values, names)
-        For each argument what was given, its values of shape (n_galaxies, n_targets, ...), and the
-        names of its columns or None.
-    targets : sequence of str, default=None
-        What the columns without names are; see `match_columns`.
-    only : str or int, default=None
-        Keep this target alone, given by its name or its position.
-    sample_weight : array-like of shape (n_galaxies,), default=None
-        Weights of the galaxies. Those of weight 0 are left out.
-
-    Returns
-    -------
-    list of Pair
-        In the order of predictions without names.
+    `predictions` holds for each argument what was given, its values (n_galaxies, n_targets, ...)
+    and the names of its columns or None. `targets` says what the columns without names are (see
+    `match_columns`); `only` keeps one target, by name or position. Galaxies of weight 0 are left
+    out. The pairs have the order of predictions without names.
     """
     true, columns = read_values(y_true, "y_true")
     given = [each for each, _, _ in predictions.values()]
