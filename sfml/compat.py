@@ -20,6 +20,7 @@ from sklearn.utils._param_validation import (
     InvalidParameterError,
     Options,
     StrOptions,
+    validate_params,
 )
 
 # The container that `set_output` asks for, for arrays that are made outside of `transform`.
@@ -44,6 +45,7 @@ __all__ = [
     "has_keras_metrics",
     "in_float32",
     "step_params",
+    "validate_params",
     "wrap_output",
 ]
 

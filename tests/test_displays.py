@@ -89,7 +89,7 @@ class TestPrediction:
 
     def test_lines(self):
         true = np.array([8.0, 9.0, 10.0, 11.0])
-        display = PredictionDisplay.from_predictions(true, 0.5 * true + 5, target="sfr")
+        display = PredictionDisplay.from_predictions(true, 0.5 * true + 5, target="stellar_mass")
         fit_x, fit_y = display.best_fit_.get_data()
         np.testing.assert_allclose(fit_y, 0.5 * np.asarray(fit_x) + 5)
         assert display.best_fit_.get_linestyle() == "--"
@@ -199,7 +199,7 @@ class TestPrediction:
 
     def test_rows_in_another_order_are_refused(self, labels):
         model = LinearRegression().fit(labels.to_numpy(), labels)
-        with pytest.raises(ValueError, match="X and y hold the same index labels"):
+        with pytest.raises(ValueError, match="X and y have the same index labels"):
             PredictionDisplay.from_estimator(model, labels, labels[::-1], target="sfr")
 
     def test_given_axes_are_split_in_place(self, labels, predictions):

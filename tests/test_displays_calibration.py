@@ -162,10 +162,10 @@ class TestNames:
     def test_rows_in_another_order_are_refused(self, X, labels):
         table = pd.DataFrame(X)
         for display in (CoverageDisplay, PITDisplay):
-            with pytest.raises(ValueError, match="X and y hold the same index labels"):
+            with pytest.raises(ValueError, match="X and y have the same index labels"):
                 display.from_estimator(Named(), table, labels[::-1])
         z = pd.Series(np.arange(len(X)))[::-1]
-        with pytest.raises(ValueError, match="X and by hold the same index labels"):
+        with pytest.raises(ValueError, match="X and by have the same index labels"):
             BinnedResidualDisplay.from_estimator(Named(), table, labels, z, target="sfr")
 
 

@@ -273,13 +273,11 @@ def test_galaxy_without_any_measurement_has_no_label():
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"n_galaxies": 0}, ValueError, "n_galaxies must be at least 1; got 0"),
-        ({"n_galaxies": 10.0}, TypeError, "n_galaxies must be an integer; got 10.0"),
-        ({"n_galaxies": True}, TypeError, "n_galaxies must be an integer"),
-        ({"n_templates": 10}, ValueError, "n_templates must be at least 1000; got 10"),
-        ({"bands": ["g", "r"]}, TypeError, r"bands must be a sfml.BandSet.*got \['g', 'r'\]"),
+        ({"n_galaxies": 0}, ValueError, "'n_galaxies'.* an int in the range .* Got 0 instead"),
+        ({"n_galaxies": 10.0}, TypeError, "'n_galaxies'.* an int .* Got 10.0 instead"),
+        ({"n_templates": 10}, ValueError, r"'n_templates'.* range \[1000, inf\). Got 10 instead"),
+        ({"bands": ["g", "r"]}, TypeError, r"'bands'.* instance of .*BandSet.*\['g', 'r'\]"),
         ({"bands": BandSet(["r", "radio"], [0.6, 2e5])}, ValueError, r"leave out radio \(200000"),
-        ({"bands": BandSet(["r"], [0.6], unit="mag")}, ValueError, "unit.*'mag'"),
     ],
 )
 def test_bad_input_is_named(options, error, message):
@@ -529,9 +527,9 @@ def test_fitter_has_no_label_for_what_cannot_be_fitted():
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"n_templates": 10}, ValueError, "n_templates must be at least 1000; got 10"),
-        ({"n_templates": 1e4}, TypeError, "n_templates must be an integer"),
-        ({"bands": ["r"]}, TypeError, "bands must be a sfml.BandSet"),
+        ({"n_templates": 10}, ValueError, r"'n_templates'.* range \[1000, inf\). Got 10 instead"),
+        ({"n_templates": 1e4}, TypeError, "'n_templates'.* an int .* Got 10000.0"),
+        ({"bands": ["r"]}, TypeError, "'bands'.* instance of .*BandSet"),
         ({"bands": GAMA}, ValueError, r"X lacks 41 of the 43 columns.*'FUV_flux'"),
     ],
 )

@@ -12,8 +12,6 @@ import numpy as np
 
 from sfml.datasets.spectra import CELL, WAVELENGTHS, black_body
 
-__all__ = ["Dust", "DustPriors"]
-
 # Slopes of the attenuation curves (da Cunha et al. 2008, equations 3 and 4).
 _BIRTH_CLOUD_SLOPE = -1.3
 _DIFFUSE_SLOPE = -0.7
@@ -39,70 +37,28 @@ _PAH_FEATURES = (
 
 @dataclass(frozen=True)
 class DustPriors:
-    """Ranges from which dust is drawn.
+    """Ranges from which dust is drawn; pairs are the limits of a uniform distribution."""
 
-    Parameters
-    ----------
-    depth_scatter : float
-        Scatter of the optical depth about its median, in dex.
-    diffuse_share : tuple of float
-        Share of the V-band optical depth seen by young stars that is diffuse: uniform between
-        two values.
-    cloud_mix : tuple of float
-        Dirichlet parameters of the birth clouds' PAH, mid-infrared and warm dust shares.
-    cold_share : tuple of float
-        Share of the diffuse emission that is cold dust: uniform between two values.
-    """
-
-    depth_scatter: float
-    diffuse_share: tuple[float, float]
-    cloud_mix: tuple[float, float, float]
-    cold_share: tuple[float, float]
+    depth_scatter: float  # of the optical depth about its median, in dex
+    diffuse_share: tuple[float, float]  # of the V-band optical depth seen by young stars
+    cloud_mix: tuple[float, float, float]  # Dirichlet's, of PAHs, mid-infrared and warm dust
+    cold_share: tuple[float, float]  # of the diffuse emission
 
 
 @dataclass(frozen=True)
 class Dust:
-    """Dust of n galaxies.
+    """Dust of n galaxies: arrays of shape (n,) unless said otherwise."""
 
-    Parameters
-    ----------
-    depth : ndarray of shape (n,)
-        V-band optical depth seen by stars in birth clouds.
-    diffuse_share : ndarray of shape (n,)
-        The part of `depth` which is in the diffuse medium and dims all stars.
-    cloud_mix : ndarray of shape (n, 3)
-        Shares of PAHs, mid-infrared and warm dust in the birth clouds' emission.
-    cold_share : ndarray of shape (n,)
-        Share of cold dust in the diffuse medium's emission.
-    warm_temperature, cold_temperature : ndarray of shape (n,)
-        Of the birth clouds' warm dust and the diffuse medium's cold dust, in kelvin.
-    """
-
-    depth: np.ndarray
-    diffuse_share: np.ndarray
-    cloud_mix: np.ndarray
-    cold_share: np.ndarray
-    warm_temperature: np.ndarray
-    cold_temperature: np.ndarray
+    depth: np.ndarray  # V-band optical depth seen by stars in birth clouds
+    diffuse_share: np.ndarray  # the part of `depth` that is in the diffuse medium, dims all stars
+    cloud_mix: np.ndarray  # (n, 3), of PAHs, mid-infrared and warm dust in birth clouds' emission
+    cold_share: np.ndarray  # of the diffuse medium's emission
+    warm_temperature: np.ndarray  # of birth clouds, in kelvin
+    cold_temperature: np.ndarray  # of the diffuse medium, in kelvin
 
     @classmethod
     def draw(cls, rng: np.random.Generator, priors: DustPriors, median_depth: np.ndarray) -> Dust:
-        """Draw the dust of one galaxy for each median V-band optical depth.
-
-        Parameters
-        ----------
-        rng : Generator
-            Source of randomness.
-        priors : DustPriors
-            Ranges to draw from.
-        median_depth : ndarray of shape (n,)
-            Median of the optical depth for galaxies of this kind.
-
-        Returns
-        -------
-        Dust
-            Of n galaxies.
-        """
+        """Draw the dust of one galaxy for each median V-band optical depth, of shape (n,)."""
         n = len(median_depth)
         return cls(
             depth=median_depth * 10 ** (priors.depth_scatter * rng.standard_normal(n)),
@@ -116,19 +72,10 @@ class Dust:
     def attenuate(
         self, young: np.ndarray, old: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Dim starlight.
+        """Dim the spectra, (n, n_wavelengths), of stars in birth clouds and of the others.
 
-        Parameters
-        ----------
-        young, old : ndarray of shape (n, n_wavelengths)
-            Spectra of the stars still in their birth clouds, and of the others.
-
-        Returns
-        -------
-        starlight : ndarray of shape (n, n_wavelengths)
-            What leaves the galaxy.
-        cloud_luminosity, diffuse_luminosity : ndarray of shape (n,)
-            Energy absorbed in birth clouds and in the diffuse medium, in the spectra's unit.
+        Returns the spectra that leave the galaxies, and the energies absorbed in birth clouds and
+        in the diffuse medium, of shape (n,), in the spectra's unit.
         """
         in_clouds = _transmission(self.depth * (1.0 - self.diffuse_share), _BIRTH_CLOUD_SLOPE)
         in_diffuse = _transmission(self.depth * self.diffuse_share, _DIFFUSE_SLOPE)
@@ -140,18 +87,7 @@ class Dust:
         return starlight, cloud_luminosity, diffuse_luminosity
 
     def emit(self, cloud_luminosity: np.ndarray, diffuse_luminosity: np.ndarray) -> np.ndarray:
-        """Spectra of the dust for the energies that `attenuate` found absorbed.
-
-        Parameters
-        ----------
-        cloud_luminosity, diffuse_luminosity : ndarray of shape (n,)
-            Energy absorbed in birth clouds and in the diffuse medium.
-
-        Returns
-        -------
-        ndarray of shape (n, n_wavelengths)
-            Their integrals are the sums of the two energies.
-        """
+        """Spectra of the dust, (n, n_wavelengths), for the energies that `attenuate` returned."""
         not_cold = (1.0 - self.cold_share)[:, None] * np.array(_DIFFUSE_SHARES)
         hot_energy = (
             cloud_luminosity[:, None] * self.cloud_mix + diffuse_luminosity[:, None] * not_cold

@@ -17,12 +17,11 @@ from sfml.datasets.dust import DustPriors
 from sfml.datasets.galaxies import GalaxyModels, GalaxyPriors
 from sfml.datasets.histories import HistoryPriors
 from sfml.datasets.photometry import flux_per_luminosity, smooth
-from sfml.datasets.spectra import CELL, WAVELENGTHS
+from sfml.datasets.spectra import CELL, WAVELENGTHS, one_blas_thread
 from sfml.features.cosmology import age
 
-__all__ = ["PERCENTILES", "fit_percentiles"]
-
 PERCENTILES = (16, 50, 84)
+FEWEST_TEMPLATES = 1000
 
 _LIBRARY_SEED = 20_080_901
 _PRIORS = GalaxyPriors(
@@ -66,6 +65,7 @@ class _Library(NamedTuple):
 
 
 @lru_cache(maxsize=1)
+@one_blas_thread
 def _library(n_templates: int) -> _Library:
     rng = np.random.default_rng(_LIBRARY_SEED)
     spectra = np.empty((len(WAVELENGTHS), n_templates), dtype=np.float32)
@@ -96,6 +96,7 @@ def _draw_models(rng: np.random.Generator, n: int) -> GalaxyModels:
     )
 
 
+@one_blas_thread
 def fit_percentiles(
     redshift: np.ndarray,
     flux: np.ndarray,
@@ -105,26 +106,11 @@ def fit_percentiles(
     n_templates: int,
     n_jobs: int | None = None,
 ) -> np.ndarray:
-    """Percentiles of stellar mass, SFR and dust luminosity given the photometry.
+    """Percentiles of stellar mass, SFR and dust luminosity given the photometry, in dex.
 
-    Parameters
-    ----------
-    redshift : ndarray of shape (n,)
-        Redshift of each galaxy.
-    flux, error : ndarray of shape (n, n_bands)
-        In Jy; NaN where missing.
-    bands : BandSet
-        The bands of the columns.
-    n_templates : int
-        Size of the library.
-    n_jobs : int or None, default=None
-        Number of threads. The result does not depend on it.
-
-    Returns
-    -------
-    ndarray of shape (3, n, 3)
-        For stellar mass, SFR and dust luminosity, the percentiles `PERCENTILES` of every galaxy,
-        in dex.
+    Takes redshifts (n,), and fluxes and errors (n, n_bands) in Jy, NaN where missing. Returns an
+    array (3, n, 3): targets, galaxies, `PERCENTILES`. It does not depend on `n_jobs`, the number of
+    threads.
     """
     library = _library(n_templates)
     wavelengths = np.array(bands.wavelengths)

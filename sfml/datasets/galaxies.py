@@ -10,8 +10,6 @@ from sfml.datasets.dust import Dust, DustPriors
 from sfml.datasets.histories import HistoryPriors, StarFormationHistories
 from sfml.datasets.stars import AGE_EDGES, METALLICITIES, stellar_populations
 
-__all__ = ["GalaxyModels", "GalaxyPriors"]
-
 # Birth clouds disperse in 10 Myr (Charlot & Fall 2000); the SFR is a mean over 0.1 Gyr, as GAMA's.
 _IN_BIRTH_CLOUDS = AGE_EDGES[1:] < 0.01 * 1.001
 _RECENT = AGE_EDGES[1:] < 0.1 * 1.001
@@ -20,46 +18,22 @@ _RECENT_YEARS = 0.1e9
 
 @dataclass(frozen=True)
 class GalaxyPriors:
-    """Ranges from which galaxies are drawn.
-
-    Parameters
-    ----------
-    history : HistoryPriors
-        Of star formation.
-    dust : DustPriors
-        Of dust.
-    metallicity : tuple of float
-        log10(Z / Zsun): uniform between two values.
-    """
+    """Ranges from which galaxies are drawn."""
 
     history: HistoryPriors
     dust: DustPriors
-    metallicity: tuple[float, float]
+    metallicity: tuple[float, float]  # log10(Z / Zsun), uniform between two values
 
 
 @dataclass(frozen=True)
 class GalaxyModels:
-    """n galaxies of 1 Msun of surviving stars and remnants.
+    """n galaxies of 1 Msun of surviving stars and remnants: arrays of shape (n,)."""
 
-    Parameters
-    ----------
-    formation_age : ndarray of shape (n,)
-        Age of the oldest stars, in Gyr.
-    starlight : ndarray of shape (n, n_wavelengths)
-        nu L_nu of the attenuated stars, in Lsun.
-    specific_sfr : ndarray of shape (n,)
-        Star-formation rate over the last 0.1 Gyr, in 1/yr.
-    cloud_luminosity, diffuse_luminosity : ndarray of shape (n,)
-        Energy absorbed in birth clouds and in the diffuse medium, in Lsun.
-    dust : Dust
-        What absorbs and emits it.
-    """
-
-    formation_age: np.ndarray
-    starlight: np.ndarray
-    specific_sfr: np.ndarray
-    cloud_luminosity: np.ndarray
-    diffuse_luminosity: np.ndarray
+    formation_age: np.ndarray  # of the oldest stars, in Gyr
+    starlight: np.ndarray  # (n, n_wavelengths), nu L_nu of the attenuated stars, in Lsun
+    specific_sfr: np.ndarray  # over the last 0.1 Gyr, in 1/yr
+    cloud_luminosity: np.ndarray  # energy absorbed in birth clouds, in Lsun
+    diffuse_luminosity: np.ndarray  # energy absorbed in the diffuse medium, in Lsun
     dust: Dust
 
     @classmethod
@@ -72,26 +46,7 @@ class GalaxyModels:
         quenched: np.ndarray,
         median_depth: np.ndarray,
     ) -> GalaxyModels:
-        """Draw galaxies.
-
-        Parameters
-        ----------
-        rng : Generator
-            Source of randomness.
-        priors : GalaxyPriors
-            Ranges to draw from.
-        universe_age : ndarray of shape (n,)
-            Age of the Universe when the galaxy is seen, in Gyr.
-        quenched : ndarray of bool of shape (n,)
-            Which galaxies have been quenched.
-        median_depth : ndarray of shape (n,)
-            Median V-band optical depth for galaxies of this kind.
-
-        Returns
-        -------
-        GalaxyModels
-            n galaxies.
-        """
+        """Draw n galaxies, seen when the Universe has an age in Gyr, some of them quenched."""
         histories = StarFormationHistories.draw(rng, priors.history, universe_age, quenched)
         metallicity = rng.uniform(*priors.metallicity, len(universe_age))
         dust = Dust.draw(rng, priors.dust, median_depth)
@@ -114,13 +69,7 @@ class GalaxyModels:
         return self.cloud_luminosity + self.diffuse_luminosity
 
     def spectra(self) -> np.ndarray:
-        """Stars and dust together.
-
-        Returns
-        -------
-        ndarray of shape (n, n_wavelengths)
-            nu L_nu, in Lsun.
-        """
+        """Stars and dust together: nu L_nu in Lsun, of shape (n, n_wavelengths)."""
         return self.starlight + self.dust.emit(self.cloud_luminosity, self.diffuse_luminosity)
 
 

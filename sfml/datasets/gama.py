@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, overload
+from typing import Any
 
 import narwhals as nw
 import numpy as np
@@ -15,9 +16,7 @@ from sfml.bands import GAMA, BandSet
 from sfml.datasets.labels import gama_columns
 from sfml.tables import files
 from sfml.tables.extraction import absent_message, column_names, extract
-from sfml.targets import LARGEST_DEX
-
-__all__ = ["load_gama"]
+from sfml.targets import known_target
 
 _ID = "CATAID"
 _LAMBDAR, _MAGPHYS = "LambdarCat", "MagPhys"
@@ -28,28 +27,6 @@ _LABEL_CODES = (-99.0, -999.0, -9999.0)
 _REDSHIFT_TOLERANCE = 1e-5
 
 
-@overload
-def load_gama(
-    lambdar: Any,
-    magphys: Any,
-    *,
-    bands: BandSet = ...,
-    return_X_y: Literal[True] = ...,
-    percentiles: bool = ...,
-) -> tuple[pd.DataFrame, pd.DataFrame]: ...
-
-
-@overload
-def load_gama(
-    lambdar: Any,
-    magphys: Any,
-    *,
-    bands: BandSet = ...,
-    return_X_y: Literal[False],
-    percentiles: bool = ...,
-) -> pd.DataFrame: ...
-
-
 def load_gama(
     lambdar: Any,
     magphys: Any,
@@ -57,7 +34,7 @@ def load_gama(
     bands: BandSet = GAMA,
     return_X_y: bool = True,
     percentiles: bool = False,
-) -> tuple[pd.DataFrame, pd.DataFrame] | pd.DataFrame:
+) -> Any:
     """Join GAMA's tables LambdarCat and MagPhys on CATAID.
 
     Galaxies which are in both tables are kept, in LambdarCat's order. LambdarCat holds more
@@ -161,7 +138,7 @@ def load_gama(
     fluxes = _numbers(left_name, left, photometry, bands)
     properties = _numbers(right_name, right, [*labels, bands.redshift])
     _check_redshifts(left, bands.redshift, left_ids, rows, properties[partners, -1])
-    _check_dex(properties[:, :-1], labels)
+    _check_dex(properties[:, :-1], columns)
 
     if not return_X_y:
         plain = dict(zip(photometry, fluxes.T, strict=True))
@@ -259,13 +236,13 @@ def _check_redshifts(
         )
 
 
-def _check_dex(values: np.ndarray, labels: list[str]) -> None:
-    largest = np.max(values, axis=0, initial=-np.inf, where=~np.isnan(values))
-    linear = [
-        f"{name!r} reaches {value:.3g}"
-        for name, value in zip(labels, largest, strict=True)
-        if value > LARGEST_DEX
-    ]
+def _check_dex(values: np.ndarray, columns: dict[str, str]) -> None:
+    linear = []
+    for (name, column), labels in zip(columns.items(), values.T, strict=True):
+        target = known_target(re.sub(r"_p\d+$", "", name))
+        largest = np.max(labels, initial=-np.inf, where=~np.isnan(labels))
+        if target is not None and largest > target.high:
+            linear.append(f"{column!r} reaches {largest:.3g}")
     if linear:
         raise ValueError(
             f"{_MAGPHYS}: properties must be in dex (log10), but {', '.join(linear)}, which looks "

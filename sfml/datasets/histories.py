@@ -8,60 +8,30 @@ import numpy as np
 
 from sfml.datasets.stars import AGE_EDGES
 
-__all__ = ["HistoryPriors", "StarFormationHistories"]
-
 
 @dataclass(frozen=True)
 class HistoryPriors:
-    """Ranges from which star-formation histories are drawn.
+    """Ranges from which histories are drawn; pairs are the limits of a uniform distribution."""
 
-    Parameters
-    ----------
-    formation : tuple of float
-        Age of the oldest stars as a fraction of the Universe's age: uniform between two values.
-    decline : tuple of float
-        Rate of the exponential decline, in 1/Gyr: uniform between two values.
-    burst_probability : float
-        Fraction of galaxies with a burst in the last 2 Gyr.
-    burst_mass : tuple of float
-        log10 of the mass formed in the burst over that formed before: uniform between two values.
-    quench_age : tuple of float
-        log10 of the time since quenching, in Gyr: uniform between two values.
-    quench_factor : tuple of float
-        log10 of what quenching multiplies the star-formation rate by: uniform between two values.
-    """
-
-    formation: tuple[float, float]
-    decline: tuple[float, float]
-    burst_probability: float
-    burst_mass: tuple[float, float]
-    quench_age: tuple[float, float]
-    quench_factor: tuple[float, float]
+    formation: tuple[float, float]  # age of the oldest stars over that of the Universe
+    decline: tuple[float, float]  # rate of the exponential, in 1/Gyr
+    burst_probability: float  # of a burst in the last 2 Gyr
+    burst_mass: tuple[float, float]  # log10 of the mass formed in the burst over that before
+    quench_age: tuple[float, float]  # log10 of the time since quenching, in Gyr
+    quench_factor: tuple[float, float]  # log10 of what quenching multiplies the rate by
 
 
 @dataclass(frozen=True)
 class StarFormationHistories:
-    """Histories of n galaxies, looked at backwards: every time is an age, in Gyr.
+    """Histories of n galaxies, looked at backwards: every time is an age in Gyr, of shape (n,)."""
 
-    Parameters
-    ----------
-    formation_age : ndarray of shape (n,)
-        Age of the oldest stars.
-    decline : ndarray of shape (n,)
-        Rate of the exponential decline, in 1/Gyr; negative for a rise.
-    quench_age, quench_factor : ndarray of shape (n,)
-        Since this age the exponential is multiplied by this factor.
-    burst_age, burst_duration, burst_mass : ndarray of shape (n,)
-        Start of the burst, its length and its mass over the mass of the exponential.
-    """
-
-    formation_age: np.ndarray
-    decline: np.ndarray
-    quench_age: np.ndarray
+    formation_age: np.ndarray  # of the oldest stars
+    decline: np.ndarray  # rate of the exponential decline, in 1/Gyr; negative for a rise
+    quench_age: np.ndarray  # since when the exponential is multiplied by `quench_factor`
     quench_factor: np.ndarray
-    burst_age: np.ndarray
+    burst_age: np.ndarray  # start of the burst
     burst_duration: np.ndarray
-    burst_mass: np.ndarray
+    burst_mass: np.ndarray  # over the mass of the exponential
 
     @classmethod
     def draw(
@@ -71,24 +41,7 @@ class StarFormationHistories:
         universe_age: np.ndarray,
         quenched: np.ndarray,
     ) -> StarFormationHistories:
-        """Draw one history a galaxy.
-
-        Parameters
-        ----------
-        rng : Generator
-            Source of randomness.
-        priors : HistoryPriors
-            Ranges to draw from.
-        universe_age : ndarray of shape (n,)
-            Age of the Universe when the galaxy is seen, in Gyr.
-        quenched : ndarray of bool of shape (n,)
-            Which galaxies have been quenched.
-
-        Returns
-        -------
-        StarFormationHistories
-            Of n galaxies.
-        """
+        """Draw one history per galaxy, for ages of the Universe in Gyr; some are quenched."""
         n = len(universe_age)
         formation_age = universe_age * rng.uniform(*priors.formation, n)
         quench_age = np.minimum(10 ** rng.uniform(*priors.quench_age, n), 0.7 * formation_age)
@@ -106,13 +59,7 @@ class StarFormationHistories:
         )
 
     def mass_formed(self) -> np.ndarray:
-        """Fraction of all stars formed in each age bin.
-
-        Returns
-        -------
-        ndarray of shape (n, n_ages)
-            Every row sums to 1.
-        """
+        """Fraction of all stars formed in each age bin: (n, n_ages), rows sum to 1."""
         edges = AGE_EDGES[None, :]
         smooth = np.diff(self._exponential(edges), axis=1)
         smooth /= smooth.sum(axis=1, keepdims=True)

@@ -8,8 +8,6 @@ import pandas as pd
 from sfml.datasets.fitter import PERCENTILES
 from sfml.targets import GAMA_TARGET_COLUMNS, TARGETS
 
-__all__ = ["gama_columns", "label_table"]
-
 _ENDS = (16, 84)
 
 

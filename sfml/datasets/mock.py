@@ -2,50 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Literal, overload
+from numbers import Integral
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn.utils import check_random_state
-from threadpoolctl import threadpool_limits
 
 from sfml.bands import GAMA, BandSet
-from sfml.datasets.checks import FEWEST_TEMPLATES, check_bands, check_count
-from sfml.datasets.fitter import PERCENTILES, fit_percentiles
-from sfml.datasets.labels import label_table
+from sfml.compat import Interval, validate_params
+from sfml.datasets.fitter import FEWEST_TEMPLATES, fit_percentiles
+from sfml.datasets.labels import gama_columns, label_table
+from sfml.datasets.photometry import check_bands
 from sfml.datasets.survey import observe, select_galaxies
 from sfml.tables.units import flux_density_factor
-from sfml.targets import GAMA_TARGET_COLUMNS, TARGETS
-
-__all__ = ["make_mock_survey"]
 
 
-@overload
-def make_mock_survey(
-    n_galaxies: int = ...,
-    *,
-    bands: BandSet = ...,
-    n_templates: int = ...,
-    random_state: int | np.random.RandomState | None = ...,
-    n_jobs: int | None = ...,
-    return_X_y: Literal[False] = ...,
-    percentiles: bool = ...,
-) -> pd.DataFrame: ...
-
-
-@overload
-def make_mock_survey(
-    n_galaxies: int = ...,
-    *,
-    bands: BandSet = ...,
-    n_templates: int = ...,
-    random_state: int | np.random.RandomState | None = ...,
-    n_jobs: int | None = ...,
-    return_X_y: Literal[True],
-    percentiles: bool = ...,
-) -> tuple[pd.DataFrame, pd.DataFrame]: ...
-
-
+@validate_params(
+    {
+        "n_galaxies": [Interval(Integral, 1, None, closed="left")],
+        "bands": [BandSet],
+        "n_templates": [Interval(Integral, FEWEST_TEMPLATES, None, closed="left")],
+        "random_state": ["random_state"],
+        "n_jobs": [Integral, None],
+        "return_X_y": ["boolean"],
+        "percentiles": ["boolean"],
+    },
+    prefer_skip_nested_validation=True,
+)
 def make_mock_survey(
     n_galaxies: int = 20_000,
     *,
@@ -55,7 +39,7 @@ def make_mock_survey(
     n_jobs: int | None = None,
     return_X_y: bool = False,
     percentiles: bool = False,
-) -> pd.DataFrame | tuple[pd.DataFrame, pd.DataFrame]:
+) -> Any:
     """Simulate a survey like GAMA, with labels like those of MAGPHYS.
 
     Galaxies with random star-formation histories and two-component dust in energy balance are
@@ -118,51 +102,26 @@ def make_mock_survey(
     >>> X.shape, list(y.columns)
     ((100, 43), ['stellar_mass', 'sfr', 'dust_luminosity'])
     """
-    check_count("n_galaxies", n_galaxies, 1)
-    check_count("n_templates", n_templates, FEWEST_TEMPLATES)
     check_bands(bands)
     in_unit = flux_density_factor("Jy", bands.unit)
     seed = check_random_state(random_state).randint(2**31 - 1)
     sky, noise = np.random.default_rng(seed).spawn(2)
-    # BLAS may add in another order with another number of threads; with one, rows repeat.
-    with threadpool_limits(limits=1, user_api="blas"):
-        survey = select_galaxies(sky, int(n_galaxies), bands)
-        flux, error = observe(noise, survey.flux, bands)
-        fitted = fit_percentiles(
-            survey.redshift, flux, error, bands, n_templates=int(n_templates), n_jobs=n_jobs
-        )
-    photometry = _photometry_table(survey.redshift, in_unit * flux, in_unit * error, bands)
+    survey = select_galaxies(sky, int(n_galaxies), bands)
+    flux, error = observe(noise, survey.flux, bands)
+    fitted = fit_percentiles(
+        survey.redshift, flux, error, bands, n_templates=int(n_templates), n_jobs=n_jobs
+    )
+    measured = np.hstack([in_unit * flux, in_unit * error])
+    measured[np.isnan(measured)] = bands.missing_codes[0] if bands.missing_codes else np.nan
+    X = pd.DataFrame(np.column_stack([measured, survey.redshift]), columns=list(bands.columns))
+    y = label_table(fitted, percentiles=percentiles or not return_X_y)
     if return_X_y:
-        return photometry[list(bands.columns)], label_table(fitted, percentiles=percentiles)
+        return X, y
     truth = {
         "true_log_mass": survey.log_mass,
         "true_log_sfr": survey.log_sfr,
         "true_log_ldust": survey.log_dust_luminosity,
     }
-    identity = {"CATAID": np.arange(1, n_galaxies + 1)}
-    parts = (pd.DataFrame(identity), photometry, _label_table(fitted), pd.DataFrame(truth))
-    return pd.concat(parts, axis=1)
-
-
-def _photometry_table(
-    redshift: np.ndarray, flux: np.ndarray, error: np.ndarray, bands: BandSet
-) -> pd.DataFrame:
-    missing = bands.missing_codes[0] if bands.missing_codes else np.nan
-    measured = {bands.redshift: redshift}
-    for i in range(len(bands)):
-        for column, values in (
-            (bands.flux_columns[i], flux[:, i]),
-            (bands.error_columns[i], error[:, i]),
-        ):
-            measured[column] = np.where(np.isnan(values), missing, values)
-    return pd.DataFrame(measured)
-
-
-def _label_table(fitted: np.ndarray) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            GAMA_TARGET_COLUMNS[target].replace("50", str(percentile)): values[:, i]
-            for target, values in zip(TARGETS, fitted, strict=True)
-            for i, percentile in enumerate(PERCENTILES)
-        }
-    )
+    catalogue = X.join(y.rename(columns=gama_columns(percentiles=True))).assign(**truth)
+    catalogue.insert(0, "CATAID", np.arange(1, n_galaxies + 1))
+    return catalogue

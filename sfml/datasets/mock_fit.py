@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from threadpoolctl import threadpool_limits
 
 from sfml import tables
 from sfml.bands import GAMA, BandSet
-from sfml.datasets.checks import FEWEST_TEMPLATES, check_bands, check_count
-from sfml.datasets.fitter import PERCENTILES, fit_percentiles
+from sfml.compat import Interval, validate_params
+from sfml.datasets.fitter import FEWEST_TEMPLATES, PERCENTILES, fit_percentiles
 from sfml.datasets.labels import label_table
+from sfml.datasets.photometry import check_bands
+from sfml.photometry import Layout, read_photometry
 from sfml.tables.units import flux_density_factor
-
-__all__ = ["fit_mock_templates"]
 
 # The library's youngest galaxies are older than the Universe not much farther out.
 _FARTHEST = 0.6
 
 
+@validate_params(
+    {
+        "X": "no_validation",
+        "bands": [BandSet],
+        "n_templates": [Interval(Integral, FEWEST_TEMPLATES, None, closed="left")],
+        "n_jobs": [Integral, None],
+    },
+    prefer_skip_nested_validation=True,
+)
 def fit_mock_templates(
     X: Any, *, bands: BandSet = GAMA, n_templates: int = 30_000, n_jobs: int | None = None
 ) -> pd.DataFrame:
@@ -69,31 +78,21 @@ def fit_mock_templates(
     >>> bool((fitted["sfr"] == y["sfr"]).all())
     True
     """
-    check_count("n_templates", n_templates, FEWEST_TEMPLATES)
     check_bands(bands)
     in_unit = flux_density_factor("Jy", bands.unit)
-    n = len(bands)
-    values = tables.extract(
-        X,
-        bands.columns,
-        unit=[bands.unit] * (2 * n) + [None],
-        missing_codes=bands.missing_codes,
-    )
-    flux, error, redshift = values[:, :n], values[:, n:-1], values[:, -1]
-    missing = np.isnan(flux) | ~(error > 0)
-    flux, error = (np.where(missing, np.nan, table / in_unit) for table in (flux, error))
+    flux, error, redshift, _ = read_photometry(X, Layout(bands))
+    assert error is not None
+    assert redshift is not None
     rows = np.flatnonzero((redshift > 0) & (redshift <= _FARTHEST))
-    fitted = np.full((3, len(values), len(PERCENTILES)), np.nan)
-    # As in make_mock_survey: with another number of threads, BLAS may add in another order.
-    with threadpool_limits(limits=1, user_api="blas"):
-        fitted[:, rows] = fit_percentiles(
-            redshift[rows],
-            flux[rows],
-            error[rows],
-            bands,
-            n_templates=int(n_templates),
-            n_jobs=n_jobs,
-        )
+    fitted = np.full((3, len(flux), len(PERCENTILES)), np.nan)
+    fitted[:, rows] = fit_percentiles(
+        redshift[rows],
+        flux[rows] / in_unit,
+        error[rows] / in_unit,
+        bands,
+        n_templates=int(n_templates),
+        n_jobs=n_jobs,
+    )
     index = tables.row_index(X)
     labels = label_table(fitted, percentiles=True)
     return labels if index is None else labels.set_axis(index, axis=0)

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import numpy as np
 
+from sfml.bands import BandSet
 from sfml.datasets.spectra import CELL, WAVELENGTHS
 from sfml.features.cosmology import luminosity_distance
 
-__all__ = ["band_luminosities", "flux_per_luminosity", "smooth"]
-
 # An odd number, 22 per cent of the wavelength: typical of the broad bands from GALEX to SPIRE.
 _CELLS_IN_PASSBAND = 11
+
+# Bands, in micron, that the spectra can serve.
+_SHORTEST, _LONGEST = 0.1, 1000.0
 
 _SUN = 3.828e26  # W
 _MEGAPARSEC = 3.085_677_581e22  # m
@@ -23,18 +25,7 @@ _JANSKY = 1e-26  # W / m^2 / Hz
 
 
 def smooth(spectra: np.ndarray) -> np.ndarray:
-    """Average spectra over the width of a passband.
-
-    Parameters
-    ----------
-    spectra : ndarray of shape (n, n_wavelengths)
-        nu L_nu.
-
-    Returns
-    -------
-    ndarray of shape (n, n_wavelengths)
-        Mean nu L_nu seen by a band centred on each wavelength, in single precision.
-    """
+    """Mean nu L_nu seen by a band centred on each wavelength: (n, n_wavelengths), float32."""
     half = _CELLS_IN_PASSBAND // 2
     # Double precision: the submillimetre is 1e-6 of the sum, and a difference of two sums.
     padded = np.pad(np.asarray(spectra, dtype=float), ((0, 0), (half + 1, half)))
@@ -46,22 +37,7 @@ def smooth(spectra: np.ndarray) -> np.ndarray:
 def band_luminosities(
     smoothed: np.ndarray, redshift: np.ndarray, wavelengths: np.ndarray
 ) -> np.ndarray:
-    """Mean nu L_nu of each galaxy in each band.
-
-    Parameters
-    ----------
-    smoothed : ndarray of shape (n, n_wavelengths)
-        Spectra from `smooth`.
-    redshift : ndarray of shape (n,)
-        Redshift of each galaxy.
-    wavelengths : ndarray of shape (n_bands,)
-        Observed effective wavelengths, in micron.
-
-    Returns
-    -------
-    ndarray of shape (n, n_bands)
-        In the unit of the spectra.
-    """
+    """Mean nu L_nu, (n, n_bands), of galaxies with `smooth` spectra in bands at observed micron."""
     rest = wavelengths / (1.0 + redshift[:, None])
     position = np.log(rest / WAVELENGTHS[0]) / CELL
     lower = np.clip(position.astype(int), 0, len(WAVELENGTHS) - 2)
@@ -71,20 +47,21 @@ def band_luminosities(
 
 
 def flux_per_luminosity(redshift: np.ndarray, wavelengths: np.ndarray) -> np.ndarray:
-    """Flux of a galaxy for 1 Lsun of nu L_nu in a band.
-
-    Parameters
-    ----------
-    redshift : ndarray of shape (n,)
-        Greater than 0.
-    wavelengths : ndarray of shape (n_bands,)
-        Observed effective wavelengths, in micron.
-
-    Returns
-    -------
-    ndarray of shape (n, n_bands)
-        In Jy / Lsun.
-    """
+    """Flux in Jy for 1 Lsun of nu L_nu: (n, n_bands), at redshifts above 0, bands in micron."""
     sphere = 4.0 * np.pi * (luminosity_distance(redshift) * _MEGAPARSEC) ** 2
     frequency = _MICRON_HERTZ / np.asarray(wavelengths)
     return _SUN / _JANSKY / (sphere[:, None] * frequency)
+
+
+def check_bands(bands: BandSet) -> None:
+    """Raise an error unless the mock's spectra cover the bands."""
+    outside = [
+        f"{name} ({wavelength:g} micron)"
+        for name, wavelength in zip(bands.names, bands.wavelengths, strict=True)
+        if not _SHORTEST <= wavelength <= _LONGEST
+    ]
+    if outside:
+        raise ValueError(
+            f"The mock's spectra serve bands from {_SHORTEST:g} to {_LONGEST:g} micron; "
+            f"leave out {', '.join(outside)}."
+        )

@@ -7,8 +7,7 @@ luminosities: its integral is a plain sum times `CELL`.
 from __future__ import annotations
 
 import numpy as np
-
-__all__ = ["CELL", "LYMAN_LIMIT", "WAVELENGTHS", "black_body"]
+from threadpoolctl import threadpool_limits
 
 CELL = 0.02
 """Width of a cell of the grid, in ln(wavelength)."""
@@ -19,24 +18,18 @@ WAVELENGTHS = np.exp(np.arange(np.log(0.05), np.log(1500.0), CELL))
 LYMAN_LIMIT = 0.0912
 """Wavelength, in micron, short of which hydrogen lets no starlight out of a galaxy."""
 
+# BLAS may add in another order with another number of threads; with one, rows repeat.
+one_blas_thread = threadpool_limits.wrap(limits=1, user_api="blas")
+
 _HC_OVER_K = 14_387.77  # micron K
 
 
 def black_body(temperature: np.ndarray, *, emissivity: float = 0.0) -> np.ndarray:
-    """Spectra of black or grey bodies.
+    """Spectra of black or grey bodies, nu L_nu of unit integral: (n, n_wavelengths).
 
-    Parameters
-    ----------
-    temperature : ndarray of shape (n,)
-        In kelvin.
-    emissivity : float, default=0
-        The index beta of an emissivity that falls as wavelength to the power -beta.
-
-    Returns
-    -------
-    ndarray of shape (n, n_wavelengths)
-        nu L_nu; of unit integral over all wavelengths for black bodies, over the grid's for
-        grey ones.
+    Temperatures are in kelvin. The emissivity falls as wavelength to the power of minus
+    `emissivity`; the integral is that over all wavelengths for black bodies, over the grid's for
+    grey ones.
     """
     frequency = _HC_OVER_K / (WAVELENGTHS * np.asarray(temperature, dtype=float)[:, None])
     # Beyond 500 the exponential is nought to any precision, and np.expm1 would overflow at 709.

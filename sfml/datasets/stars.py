@@ -13,8 +13,6 @@ import numpy as np
 
 from sfml.datasets.spectra import LYMAN_LIMIT, WAVELENGTHS, black_body
 
-__all__ = ["AGE_EDGES", "METALLICITIES", "StellarPopulations", "stellar_populations"]
-
 AGE_EDGES = np.concatenate(
     (
         [0.0],
@@ -46,13 +44,7 @@ class StellarPopulations(NamedTuple):
 
 @lru_cache(maxsize=1)
 def stellar_populations() -> StellarPopulations:
-    """Spectra and surviving mass in every bin of age and metallicity.
-
-    Returns
-    -------
-    StellarPopulations
-        Read-only arrays, computed once a process.
-    """
+    """Spectra and surviving mass in every bin of age and metallicity, read-only, computed once."""
     spectra = np.stack(
         [
             _light_by_temperature(metallicity) @ _star_spectra(metallicity)

@@ -11,9 +11,8 @@ from sfml.datasets.dust import DustPriors
 from sfml.datasets.galaxies import GalaxyModels, GalaxyPriors
 from sfml.datasets.histories import HistoryPriors
 from sfml.datasets.photometry import band_luminosities, flux_per_luminosity, smooth
+from sfml.datasets.spectra import one_blas_thread
 from sfml.features.cosmology import age, comoving_volume_element
-
-__all__ = ["Survey", "observe", "select_galaxies"]
 
 # GAMA's main survey: r < 19.8 (AB), out to z of about 0.5 (Driver et al. 2011, MNRAS 413, 971).
 _R_WAVELENGTH = np.array([GAMA.wavelengths[GAMA.names.index("r")]])
@@ -90,23 +89,9 @@ class Survey(NamedTuple):
     log_dust_luminosity: np.ndarray
 
 
+@one_blas_thread
 def select_galaxies(rng: np.random.Generator, n_galaxies: int, bands: BandSet) -> Survey:
-    """Draw galaxies from the mass function and the volume until n are brighter than r = 19.8.
-
-    Parameters
-    ----------
-    rng : Generator
-        Source of randomness.
-    n_galaxies : int
-        Number of galaxies that pass.
-    bands : BandSet
-        Bands to observe them in.
-
-    Returns
-    -------
-    Survey
-        Of n galaxies.
-    """
+    """Draw galaxies from the mass function and the volume until n are brighter than r = 19.8."""
     blocks, found = [], 0
     block_size = int(np.clip(3 * n_galaxies, 500, 4000))
     while found < n_galaxies:
@@ -168,23 +153,12 @@ def _draw_models(
 def observe(
     rng: np.random.Generator, flux: np.ndarray, bands: BandSet
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Add noise, and leave out what an instrument did not cover.
+    """Add noise to fluxes (n, n_bands) in Jy, and leave out what an instrument did not cover.
 
-    Parameters
-    ----------
-    rng : Generator
-        Source of randomness.
-    flux : ndarray of shape (n, n_bands)
-        Without noise, in Jy.
-    bands : BandSet
-        The bands of the columns.
-
-    Returns
-    -------
-    measured, error : ndarray of shape (n, n_bands)
-        In Jy; NaN where missing.
+    Returns measured fluxes and errors of that shape in Jy, NaN where missing.
     """
-    instruments = [_instrument(name, wavelength) for name, wavelength in _bands(bands)]
+    named = zip(bands.names, bands.wavelengths, strict=True)
+    instruments = [_instrument(bands, name, wavelength) for name, wavelength in named]
     # Drawn first and for every instrument: which bands are asked for does not matter to it.
     outside = {
         name: rng.random(len(flux)) < instrument.missing
@@ -199,21 +173,9 @@ def observe(
     return np.where(missing, np.nan, measured), np.where(missing, np.nan, error)
 
 
-def _bands(bands: BandSet) -> list[tuple[str, float]]:
-    return list(zip(bands.names, bands.wavelengths, strict=True))
-
-
-def _is_gama(name: str, wavelength: float) -> bool:
-    """Whether a band is GAMA's own, and not only a namesake."""
-    if name not in GAMA.names:
-        return False
-    own = GAMA.wavelengths[GAMA.names.index(name)]
-    return abs(wavelength - own) < 0.05 * own
-
-
-def _instrument(name: str, wavelength: float) -> str:
+def _instrument(bands: BandSet, name: str, wavelength: float) -> str:
     # VIKING's Z, which GAMA calls X, is bluer than SDSS's z.
-    if name == "X" and _is_gama(name, wavelength):
+    if name == "X" and bands.is_gamas(name):
         return "VIKING"
     return next(key for key, value in _INSTRUMENTS.items() if wavelength <= value.longest)
 
@@ -226,7 +188,7 @@ def _depths(bands: BandSet) -> np.ndarray:
     between = np.exp(np.interp(np.log(bands.wavelengths), known, errors))
     return np.array(
         [
-            _GAMA_DEPTHS[name] if _is_gama(name, wavelength) else depth
-            for (name, wavelength), depth in zip(_bands(bands), between, strict=True)
+            _GAMA_DEPTHS[name] if bands.is_gamas(name) else depth
+            for name, depth in zip(bands.names, between, strict=True)
         ]
     )

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from sfml.metrics.docs import describe_shared
 from sfml.metrics.pairing import Pair, read_labels
 from sfml.targets import GAMA_TARGET_COLUMNS
 
@@ -33,6 +34,14 @@ class Display:
     panel_size: ClassVar[tuple[float, float]]
     figure_: Any
     ax_: Any
+
+    def __init_subclass__(cls) -> None:
+        """Describe in the docstrings what displays share."""
+        super().__init_subclass__()
+        made_by = [each.__func__ for each in vars(cls).values() if isinstance(each, classmethod)]
+        for documented in (cls, *made_by):
+            if documented.__doc__:
+                describe_shared(documented)
 
     def plot(self, ax: Any = None) -> Self:
         """Draw.
@@ -80,23 +89,18 @@ class QuantileDisplay(Display):
         ----------
         estimator : estimator
             A fitted estimator with ``predict_quantiles(X, levels)``.
-        X : array-like of shape (n_galaxies, n_features)
-            Its input.
-        y : array-like of shape (n_galaxies,) or (n_galaxies, n_targets)
-            Labels, in dex. Columns are matched with the estimator's targets by name.
+        X, y
         levels : sequence of float, default=(0.025, 0.05, ..., 0.975)
             Levels of the quantiles to predict, growing, between 0 and 1.
         targets : sequence of str, default=None
             What the estimator predicts, in order, if it has no `targets_`.
-        ax : Axes or array-like of Axes, default=None
-            Axes to draw on, as for `plot`.
+        ax
         **options : dict
             As for `from_predictions`.
 
         Returns
         -------
         Display
-            Drawn.
         """
         labels, names = read_labels(estimator, X, y, targets)
         y_quantiles = estimator.predict_quantiles(X, levels)
@@ -117,16 +121,7 @@ class QuantileDisplay(Display):
 
         Parameters
         ----------
-        y_true : array-like of shape (n_galaxies,) or (n_galaxies, n_targets)
-            Labels, in dex, matched as in `sfml.metrics`. NaN is left out.
-        y_quantiles : array-like of shape (n_galaxies, ..., n_levels)
-            Predicted quantiles, in dex, of one target or, with an axis for them, of several.
-        levels : sequence of float of length n_levels
-            Their levels, growing, between 0 and 1, at least two.
-        targets : sequence of str, default=None
-            Targets of the columns without names, in order.
-        ax : Axes or array-like of Axes, default=None
-            Axes to draw on, as for `plot`.
+        y_true, y_quantiles, levels, targets, ax
         **options : dict
             `coverages` of a `CoverageDisplay`, as for `sfml.metrics.coverage_curve`; `n_bins` of a
             `PITDisplay`.
@@ -134,7 +129,6 @@ class QuantileDisplay(Display):
         Returns
         -------
         Display
-            Drawn.
         """
         display = cls._of_quantiles(y_true, y_quantiles, levels, targets, **options)
         return display.plot(ax=ax)

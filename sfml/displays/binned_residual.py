@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
+from sfml import tables
 from sfml.displays.base import BLUE, Display, axis_label, names_for, only_one, plain_name, split
 from sfml.metrics.intervals import inside
-from sfml.metrics.pairing import check_same_rows, pair_intervals, pair_targets, read_labels
+from sfml.metrics.pairing import pair_intervals, pair_targets, read_labels
 from sfml.metrics.tables import bin_edges, bin_of, read_by
 from sfml.uncertainty.distribution import check_coverage
 
@@ -51,8 +52,7 @@ class BinnedResidualDisplay(Display):
     ----------
     ax_, coverage_ax_ : Axes
         The panels.
-    figure_ : Figure
-        The figure.
+    figure_
     median_ : ErrorbarContainer
         The median residuals; the bars along the axis are the widths of the bins.
     band_ : StepPatch
@@ -102,33 +102,21 @@ class BinnedResidualDisplay(Display):
 
         Parameters
         ----------
-        estimator : estimator
-            A fitted estimator with ``predict_quantiles(X, levels)``.
-        X : array-like of shape (n_galaxies, n_features)
-            Its input.
-        y : array-like of shape (n_galaxies,) or (n_galaxies, n_targets)
-            Labels, in dex. Columns are matched with the estimator's targets by name.
-        by : array-like of shape (n_galaxies,)
-            The quantity, one value per galaxy, such as ``X["Z"]``. NaN is left out.
+        estimator, X, y, by
         coverage : float, default=0.68
             Nominal coverage of the interval, between 0 and 1.
-        target : str or int, default=None
-            The target to draw, by name or position; needed if there are several.
-        by_name : str, default=None
-            The quantity, for the axis label; by default the name of `by`, if it has one.
+        target, by_name
         n_bins : int, default=10
             Number of bins.
-        ax : Axes, default=None
-            Axes to draw on, as for `plot`.
+        ax
 
         Returns
         -------
         BinnedResidualDisplay
-            The display, drawn.
         """
         lower, upper = check_coverage(coverage)
         labels, targets = read_labels(estimator, X, y)
-        check_same_rows(X, by, "X", "by")
+        tables.check_same_rows(X, by, "X and by")
         quantiles = np.asarray(estimator.predict_quantiles(X, (lower, 0.5, upper)))
         return cls.from_predictions(
             labels,
@@ -164,30 +152,17 @@ class BinnedResidualDisplay(Display):
 
         Parameters
         ----------
-        y_true, y_pred : array-like of shape (n_galaxies,) or (n_galaxies, n_targets)
-            Labels and predictions, in dex, matched as in `sfml.metrics`. NaN is left out.
-        by : array-like of shape (n_galaxies,)
-            The quantity, one value per galaxy. NaN is left out.
-        lower, upper : array-like of shape (n_galaxies,) or (n_galaxies, n_targets)
-            Both ends of the intervals, in dex. NaN is left out.
+        y_true, y_pred, by, lower, upper
         coverage : float
             Nominal coverage of the intervals, between 0 and 1.
-        target : str or int, default=None
-            The target to draw, by name or position; needed if there are several. It names a
-            single column without a name.
-        targets : sequence of str, default=None
-            Targets of the columns without names, in order.
-        by_name : str, default=None
-            The quantity, for the axis label; by default the name of `by`, if it has one.
+        target, targets, by_name
         n_bins : int, default=10
             Number of bins; fewer are drawn where many values are equal.
-        ax : Axes, default=None
-            Axes to draw on, as for `plot`.
+        ax
 
         Returns
         -------
         BinnedResidualDisplay
-            The display, drawn.
 
         Raises
         ------
@@ -195,7 +170,7 @@ class BinnedResidualDisplay(Display):
             If there is no such target, if none is chosen of several, or if no galaxy is left.
         """
         check_coverage(coverage)
-        check_same_rows(y_true, by, "y_true", "by")
+        tables.check_same_rows(y_true, by, "y_true and by")
         targets = names_for(y_true, target, targets)
         point = only_one(pair_targets(y_true, y_pred, targets=targets, only=target))
         (pair,) = pair_intervals(y_true, lower, upper, targets=targets, only=target)

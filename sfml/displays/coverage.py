@@ -36,8 +36,7 @@ class CoverageDisplay(QuantileDisplay):
     ----------
     ax_, difference_ax_ : Axes
         The panels.
-    figure_ : Figure
-        The figure.
+    figure_
     lines_, difference_lines_ : dict of str to Line2D
         The curve of each target, in both panels.
     bands_ : list of FillBetweenPolyCollection

@@ -37,8 +37,7 @@ class DistributionDisplay(Display):
     ----------
     ax_ : ndarray of Axes, of shape (n_columns,)
         The panels.
-    figure_ : Figure
-        The figure.
+    figure_
     histograms_ : dict of str to StepPatch
         The histogram of each column.
     limit_lines_ : dict of str to list of Line2D
@@ -103,13 +102,11 @@ class DistributionDisplay(Display):
             The columns to draw; by default all.
         limits : dict of str to (low, high), default=None
             Limits of a selection. Both ends are inside; None is no limit.
-        ax : Axes or array-like of Axes, default=None
-            Axes to draw on, as for `plot`.
+        ax
 
         Returns
         -------
         DistributionDisplay
-            The display, drawn.
 
         Raises
         ------

@@ -38,8 +38,7 @@ class LossCurveDisplay(Display):
     ----------
     ax_ : Axes
         The panel.
-    figure_ : Figure
-        The figure.
+    figure_
     lines_ : list of Line2D
         The curves: training, then validation.
     best_ : Line2D or None
@@ -81,13 +80,11 @@ class LossCurveDisplay(Display):
             or a Pipeline or search with such a regressor at its end.
         target : str, default=None
             The target to draw; needed if there are several.
-        ax : Axes, default=None
-            Axes to draw on, as for `plot`.
+        ax
 
         Returns
         -------
         LossCurveDisplay
-            The display, drawn.
 
         Raises
         ------
@@ -122,13 +119,11 @@ class LossCurveDisplay(Display):
             the epoch.
         target : str, default=None
             The target, for the title.
-        ax : Axes, default=None
-            Axes to draw on, as for `plot`.
+        ax
 
         Returns
         -------
         LossCurveDisplay
-            The display, drawn.
 
         Raises
         ------

@@ -10,7 +10,7 @@ import numpy as np
 
 from sfml.bands import GAMA, BandSet
 from sfml.displays.base import BLUE, Display
-from sfml.tables.extraction import extract
+from sfml.photometry import Layout, read_photometry
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -40,8 +40,7 @@ class LowSNRDisplay(Display):
     ----------
     ax_ : Axes
         The panel.
-    figure_ : Figure
-        The figure.
+    figure_
     bars_ : BarContainer
         The bars, one per band.
 
@@ -82,24 +81,19 @@ class LowSNRDisplay(Display):
             The bands.
         min_snr : float, default=3
             Ratios below this are low.
-        ax : Axes, default=None
-            Axes to draw on, as for `plot`.
+        ax
 
         Returns
         -------
         LowSNRDisplay
-            The display, drawn.
 
         Raises
         ------
         ValueError
             If the catalogue lacks a column, or one does not hold numbers.
         """
-        flux, error = (
-            extract(catalogue, columns, unit=bands.unit, missing_codes=bands.missing_codes)
-            for columns in (bands.flux_columns, bands.error_columns)
-        )
-        measured = ~(bands.is_missing(flux) | bands.is_missing(error)) & (error > 0)
+        flux, error, *_ = read_photometry(catalogue, Layout(bands, redshift="none"))
+        measured = ~np.isnan(flux)
         low = measured & (flux < min_snr * error)
         display = cls(
             bands=bands.names,

@@ -12,7 +12,6 @@ from scipy.stats import binom
 from sfml.displays.base import BLUE, QuantileDisplay, plain_name
 from sfml.metrics.pairing import pair_quantiles
 from sfml.metrics.quantiles import pit_of
-from sfml.uncertainty.distribution import check_levels
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -36,8 +35,7 @@ class PITDisplay(QuantileDisplay):
     ----------
     ax_ : ndarray of Axes, of shape (n_targets,)
         The panels.
-    figure_ : Figure
-        The figure.
+    figure_
     histograms_ : dict of str to StepPatch
         The histogram of each target, normalised to a mean of 1.
     bands_ : dict of str to Polygon
@@ -63,9 +61,8 @@ class PITDisplay(QuantileDisplay):
     def _of_quantiles(  # type: ignore[override]
         cls, y_true: Any, y_quantiles: Any, levels: Any, targets: Any, n_bins: int = 20
     ) -> Self:
-        at = check_levels(levels, least=2, growing=True, name="levels")
-        pairs = pair_quantiles(y_true, y_quantiles, at, targets=targets)
-        return cls(values={pair.name: pit_of(pair, at) for pair in pairs}, n_bins=n_bins)
+        pairs = pair_quantiles(y_true, y_quantiles, levels, targets=targets)
+        return cls(values={pair.name: pit_of(pair) for pair in pairs}, n_bins=n_bins)
 
     def _n_panels(self) -> int:
         return len(self.values)

@@ -51,8 +51,7 @@ class PredictionDisplay(Display):
     ----------
     ax_, residual_ax_ : Axes
         The panels.
-    figure_ : Figure
-        The figure.
+    figure_
     points_, residual_points_ : PathCollection
         The galaxies, in both panels.
     identity_, best_fit_ : Line2D
@@ -94,23 +93,11 @@ class PredictionDisplay(Display):
 
         Parameters
         ----------
-        estimator : estimator
-            A fitted regressor or Pipeline.
-        X : array-like of shape (n_galaxies, n_features)
-            Its input.
-        y : array-like of shape (n_galaxies,) or (n_galaxies, n_targets)
-            Labels, in dex. Columns are matched with the estimator's targets by name.
-        target : str or int, default=None
-            The target to draw, by name or position; needed if there are several.
-        truth : str, default="actual"
-            What made the labels, for the axis label.
-        ax : Axes, default=None
-            Axes to draw on, as for `plot`.
+        estimator, X, y, target, truth, ax
 
         Returns
         -------
         PredictionDisplay
-            The display, drawn.
         """
         labels, targets = read_labels(estimator, X, y)
         return cls.from_predictions(
@@ -132,23 +119,11 @@ class PredictionDisplay(Display):
 
         Parameters
         ----------
-        y_true, y_pred : array-like of shape (n_galaxies,) or (n_galaxies, n_targets)
-            Labels and predictions, in dex, matched as in `sfml.metrics`. NaN is left out, and
-            counted.
-        target : str or int, default=None
-            The target to draw, by name or position; needed if there are several. It names a
-            single column without a name.
-        targets : sequence of str, default=None
-            Targets of the columns without names, in order.
-        truth : str, default="actual"
-            What made the labels, for the axis label.
-        ax : Axes, default=None
-            Axes to draw on, as for `plot`.
+        y_true, y_pred, target, targets, truth, ax
 
         Returns
         -------
         PredictionDisplay
-            The display, drawn.
 
         Raises
         ------

@@ -37,8 +37,7 @@ class StandardisationDisplay(Display):
     ----------
     ax_ : ndarray of Axes, of shape (2,)
         The panels: before, after.
-    figure_ : Figure
-        The figure.
+    figure_
     histograms_ : list of list of StepPatch
         For each panel, the histogram of each input.
 
@@ -70,17 +69,14 @@ class StandardisationDisplay(Display):
         estimator : Pipeline
             A fitted Pipeline with a step called ``scale``. The steps up to it must give the names
             of their outputs (`get_feature_names_out`).
-        X : array-like of shape (n_galaxies, n_features)
-            Input of the Pipeline.
+        X
         features : sequence of str, default=None
             Names of the inputs to draw; by default six, spread evenly over all.
-        ax : array-like of two Axes, default=None
-            Axes to draw on, as for `plot`.
+        ax
 
         Returns
         -------
         StandardisationDisplay
-            The display, drawn.
 
         Raises
         ------
@@ -115,13 +111,11 @@ class StandardisationDisplay(Display):
             The inputs, before and after. NaN is left out.
         names : sequence of str of length n_inputs
             Their names.
-        ax : array-like of two Axes, default=None
-            Axes to draw on, as for `plot`.
+        ax
 
         Returns
         -------
         StandardisationDisplay
-            The display, drawn.
 
         Raises
         ------

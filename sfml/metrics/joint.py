@@ -9,12 +9,14 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import check_random_state
 
+from sfml.metrics.docs import describe_shared
 from sfml.metrics.pairing import match_columns, read_quantiles, read_values
 from sfml.metrics.quantiles import check_coverages, curve_of
 from sfml.targets import read_targets
 from sfml.uncertainty.distribution import check_levels, quantiles_at
 
 
+@describe_shared
 def tarp(
     y_true: Any,
     samples: Any,
@@ -38,8 +40,7 @@ def tarp(
 
     Parameters
     ----------
-    y_true : array-like of shape (n_galaxies,) or (n_galaxies, n_targets)
-        Labels, in dex.
+    y_true
     samples : array-like of shape (n_samples, n_galaxies) or (n_samples, n_galaxies, n_targets)
         Samples of the predicted joint distribution, in dex, such as those of `sample_quantiles`. A
         galaxy with NaN in any label or sample is left out.
@@ -95,6 +96,7 @@ def tarp(
     return curve_of("joint", rank, nominal)
 
 
+@describe_shared
 def sample_quantiles(
     y_quantiles: Any,
     levels: Sequence[float],
@@ -109,10 +111,7 @@ def sample_quantiles(
 
     Parameters
     ----------
-    y_quantiles : array-like of shape (n_galaxies, n_levels) or (n_galaxies, n_targets, n_levels)
-        Predicted quantiles, in dex.
-    levels : sequence of float of length n_levels
-        Their levels, at least two.
+    y_quantiles, levels
     n_samples : int
         Number of samples per galaxy.
     correlation : array-like of shape (n_targets, n_targets), default=None

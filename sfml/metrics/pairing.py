@@ -11,16 +11,11 @@ import numpy as np
 from sfml import tables
 from sfml.metrics.weights import read_weights
 from sfml.tables.extraction import column_names, extract
-from sfml.targets import (
-    GAMA_TARGET_COLUMNS,
-    TARGETS,
-    read_targets,
-    without_percentiles,
-)
+from sfml.targets import TARGETS, canonical_name, read_targets, without_percentiles
+from sfml.uncertainty.distribution import check_levels
 
 Average = Literal["uniform_average", "raw_values"]
 
-_TARGET_OF_COLUMN = {column: target for target, column in GAMA_TARGET_COLUMNS.items()}
 # Where a meta-estimator of scikit-learn keeps the estimator that it fitted.
 _FITTED_INSIDE = ("best_estimator_", "regressor_", "estimator_")
 
@@ -29,8 +24,8 @@ class Pair(NamedTuple):
     """One target's labels and predictions, of the galaxies that have both and a weight.
 
     `predicted` holds values (n_kept,), ends of intervals (n_kept, 2), infinite where open, or
-    quantiles (n_kept, n_levels), which do not decrease. `kept` of shape (n_galaxies,) marks the
-    galaxies. All values are in dex, labels and quantiles finite, weights positive.
+    quantiles (n_kept, n_levels) of `levels`, which do not decrease. `kept` of shape (n_galaxies,)
+    marks the galaxies. All values are in dex, labels and quantiles finite, weights positive.
     """
 
     name: str
@@ -38,6 +33,7 @@ class Pair(NamedTuple):
     predicted: np.ndarray
     weight: np.ndarray | None
     kept: np.ndarray
+    levels: np.ndarray | None = None
 
     @property
     def n(self) -> float:
@@ -99,22 +95,11 @@ def match_columns(
 ) -> tuple[list[str], list[list[int]]]:
     """Match the columns of several arguments by name.
 
-    Parameters
-    ----------
-    columns : mapping of str to list of str or None
-        Names of each argument's columns, None for a bare array. The labels come first.
-    targets : sequence of str or None
-        What bare columns are, in order. None: `TARGETS`, if the other arguments have these names in
-        any order, or if there are three columns and no names; else as the others name them.
-    n_targets : int
-        Number of columns of each.
-
-    Returns
-    -------
-    names : list of str
-        The targets, in the order of bare columns.
-    places : list of list of int
-        For each argument, the column of each target.
+    `columns` holds the names of each argument's columns, None for a bare array; labels come first.
+    `targets` names the columns of bare arrays. By default these are `TARGETS`, if the other
+    arguments have these names in any order, or if there are three columns and no names; else as the
+    others are named. Returns the targets in the order of bare columns, and each argument's column
+    of each.
     """
     given = next((names for names in list(columns.values())[::-1] if names is not None), None)
     names = _as_list(targets)
@@ -192,7 +177,7 @@ def read_values(
     if columns is not None and ends:
         columns = [re.sub(r"_percentile\d+$", "_percentile50", name) for name in columns]
         columns = [re.sub(r"_p\d+$", "", name) for name in columns]
-    return array, columns and [_TARGET_OF_COLUMN.get(name, name) for name in columns]
+    return array, columns and [canonical_name(name) for name in columns]
 
 
 def read_quantiles(y_quantiles: Any, levels: np.ndarray) -> np.ndarray:
@@ -231,10 +216,14 @@ def pair_targets(y_true: Any, y_pred: Any, **options: Any) -> list[Pair]:
     return _pairs(y_true, {"y_pred": (y_pred, *read_values(y_pred, "y_pred"))}, **options)
 
 
-def pair_quantiles(y_true: Any, y_quantiles: Any, levels: np.ndarray, **options: Any) -> list[Pair]:
-    """Pair labels with predicted quantiles of these levels; see `_pairs` for the options."""
-    quantiles = read_quantiles(y_quantiles, levels)
-    return _pairs(y_true, {"y_quantiles": (y_quantiles, quantiles, None)}, **options)
+def pair_quantiles(
+    y_true: Any, y_quantiles: Any, levels: Any, *, least: int = 2, **options: Any
+) -> list[Pair]:
+    """Pair labels with predicted quantiles of at least so many levels; see `_pairs`."""
+    at = check_levels(levels, least=least, growing=True, name="levels")
+    quantiles = read_quantiles(y_quantiles, at)
+    pairs = _pairs(y_true, {"y_quantiles": (y_quantiles, quantiles, None)}, **options)
+    return [pair._replace(levels=at) for pair in pairs]
 
 
 def pair_intervals(y_true: Any, lower: Any, upper: Any, **options: Any) -> list[Pair]:
@@ -274,24 +263,10 @@ def _pairs(
 ) -> list[Pair]:
     """Pair labels with predictions: targets by name, rows by position.
 
-    Parameters
-    ----------
-    y_true : array-like of shape (n_galaxies,) or (n_galaxies, n_targets)
-        Labels, in dex.
-    predictions : mapping of str to (given, values, names)
-        For each argument what was given, its values of shape (n_galaxies, n_targets, ...), and the
-        names of its columns or None.
-    targets : sequence of str, default=None
-        What the columns without names are; see `match_columns`.
-    only : str or int, default=None
-        Keep this target alone, given by its name or its position.
-    sample_weight : array-like of shape (n_galaxies,), default=None
-        Weights of the galaxies. Those of weight 0 are left out.
-
-    Returns
-    -------
-    list of Pair
-        In the order of predictions without names.
+    `predictions` holds for each argument what was given, its values (n_galaxies, n_targets, ...)
+    and the names of its columns or None. `targets` says what the columns without names are (see
+    `match_columns`); `only` keeps one target, by name or position. Galaxies of weight 0 are left
+    out. The pairs have the order of predictions without names.
     """
     true, columns = read_values(y_true, "y_true")
     given = [each for each, _, _ in predictions.values()]

@@ -9,19 +9,8 @@ from typing import Any, Protocol, cast
 
 import numpy as np
 
-from sfml.metrics.pairing import Pair, over_targets, pair_intervals, pair_targets
-
-_PREDICTIONS = {
-    pair_targets: ("y_true, y_pred", "Labels and predictions, in dex."),
-    pair_intervals: ("y_true, lower, upper", "Labels and both ends of the intervals, in dex."),
-}
-_FIRST = "{} : array-like of shape (n_galaxies,) or (n_galaxies, n_targets)\n    {}\n"
-_LAST = """\
-sample_weight : array-like of shape (n_galaxies,), default=None
-    Weights of the galaxies.
-multioutput : {"uniform_average", "raw_values"}, default="uniform_average"
-    Mean over the targets, or one value per target.
-"""
+from sfml.metrics.docs import describe_shared
+from sfml.metrics.pairing import Pair, over_targets
 
 
 class Metric(Protocol):
@@ -36,20 +25,20 @@ class Metric(Protocol):
 def per_target(make_pairs: Callable[..., list[Pair]]) -> Callable[[Callable[..., float]], Metric]:
     """Make a metric of a pair one of labels and predictions, as `make_pairs` takes them.
 
-    After these come the other arguments of the metric, then `sample_weight` and `multioutput`. They
-    are described once, here, and written into the docstring of each.
+    After these come the other arguments of the metric, then `sample_weight` and `multioutput`. All
+    but the metric's own are described in `sfml.metrics.docs`.
     """
-    names, description = _PREDICTIONS[make_pairs]
-    given = names.split(", ")
+    positional, keyword = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
+    parameters = inspect.signature(make_pairs).parameters.values()
+    first = [each.replace(annotation=each.empty) for each in parameters if each.kind == positional]
+    last = [
+        inspect.Parameter("sample_weight", keyword, default=None),
+        inspect.Parameter("multioutput", keyword, default="uniform_average"),
+    ]
+    given = [each.name for each in first]
 
     def decorate(metric: Callable[..., float]) -> Metric:
         own = list(inspect.signature(metric).parameters.values())[1:]
-        keyword = inspect.Parameter.KEYWORD_ONLY
-        first = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in given]
-        last = [
-            inspect.Parameter("sample_weight", keyword, default=None),
-            inspect.Parameter("multioutput", keyword, default="uniform_average"),
-        ]
         signature = inspect.Signature([*first, *own, *last])
 
         @functools.wraps(metric)
@@ -64,11 +53,13 @@ def per_target(make_pairs: Callable[..., list[Pair]]) -> Callable[[Callable[...,
 
         head, returns, tail = inspect.cleandoc(metric.__doc__ or "").partition("Returns\n")
         summary, _, described = head.partition("Parameters\n----------\n")
-        parameters = _FIRST.format(names, description) + described.strip("\n")
-        parameters = f"Parameters\n----------\n{parameters.strip()}\n{_LAST}\n"
-        public.__doc__ = f"{summary}{parameters}{returns}{tail}\n"
+        described = f"{', '.join(given)}\n{described.strip()}".strip()
+        public.__doc__ = (
+            f"{summary}Parameters\n----------\n{described}\nsample_weight, multioutput\n\n"
+            f"{returns}{tail}"
+        )
         public.__signature__ = signature  # type: ignore[attr-defined]
         public.of_pair = metric  # type: ignore[attr-defined]
-        return cast(Metric, public)
+        return cast(Metric, describe_shared(public))
 
     return decorate

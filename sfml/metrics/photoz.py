@@ -9,9 +9,11 @@ import pandas as pd
 
 from sfml import tables
 from sfml.metrics import weights
+from sfml.metrics.docs import describe_shared
 from sfml.metrics.pairing import read_values
 
 
+@describe_shared
 def photoz_bias(z_true: Any, z_pred: Any, *, sample_weight: Any = None) -> float:
     """Median of dz / (1 + z), where dz is predicted minus true redshift.
 
@@ -19,10 +21,7 @@ def photoz_bias(z_true: Any, z_pred: Any, *, sample_weight: Any = None) -> float
 
     Parameters
     ----------
-    z_true, z_pred : array-like of shape (n_galaxies,)
-        True (spectroscopic) and predicted redshifts.
-    sample_weight : array-like of shape (n_galaxies,), default=None
-        Weights of the galaxies.
+    z_true, z_pred, sample_weight
 
     Returns
     -------
@@ -42,6 +41,7 @@ def photoz_bias(z_true: Any, z_pred: Any, *, sample_weight: Any = None) -> float
     return weights.median(*_scaled_error(z_true, z_pred, sample_weight))
 
 
+@describe_shared
 def photoz_nmad(z_true: Any, z_pred: Any, *, sample_weight: Any = None) -> float:
     """Scatter sigma_NMAD: 1.4826 x median(|d - median(d)|), with d = dz / (1 + z).
 
@@ -51,10 +51,7 @@ def photoz_nmad(z_true: Any, z_pred: Any, *, sample_weight: Any = None) -> float
 
     Parameters
     ----------
-    z_true, z_pred : array-like of shape (n_galaxies,)
-        True (spectroscopic) and predicted redshifts.
-    sample_weight : array-like of shape (n_galaxies,), default=None
-        Weights of the galaxies.
+    z_true, z_pred, sample_weight
 
     Returns
     -------
@@ -75,20 +72,20 @@ def photoz_nmad(z_true: Any, z_pred: Any, *, sample_weight: Any = None) -> float
     return weights.nmad(*_scaled_error(z_true, z_pred, sample_weight))
 
 
+@describe_shared
 def photoz_outlier_fraction(
     z_true: Any, z_pred: Any, threshold: float = 0.15, *, sample_weight: Any = None
 ) -> float:
     """Fraction of catastrophic outliers, galaxies with |dz| / (1 + z) above a threshold.
 
+    A code for a redshift that could not be predicted, such as -99, counts as an outlier.
+
     Parameters
     ----------
-    z_true, z_pred : array-like of shape (n_galaxies,)
-        True (spectroscopic) and predicted redshifts. A code that stands for a redshift that could
-        not be predicted, such as -99, counts as an outlier; NaN is left out.
+    z_true, z_pred
     threshold : float, default=0.15
         The largest error that is no outlier; the default is that of [1]_ and [2]_.
-    sample_weight : array-like of shape (n_galaxies,), default=None
-        Weights of the galaxies.
+    sample_weight
 
     Returns
     -------
@@ -114,6 +111,7 @@ def photoz_outlier_fraction(
     return _outlier_fraction(*_scaled_error(z_true, z_pred, sample_weight), threshold)
 
 
+@describe_shared
 def photoz_table(
     z_true: Any, z_pred: Any, *, threshold: float = 0.15, sample_weight: Any = None
 ) -> pd.DataFrame:
@@ -121,14 +119,12 @@ def photoz_table(
 
     Parameters
     ----------
-    z_true : array-like of shape (n_galaxies,)
-        True (spectroscopic) redshifts.
+    z_true
     z_pred : array-like of shape (n_galaxies,) or (n_galaxies, n_sets)
         Predicted redshifts, one column per set. NaN is left out, for each set by itself.
     threshold : float, default=0.15
         The largest error, in units of 1 + z, that is no outlier.
-    sample_weight : array-like of shape (n_galaxies,), default=None
-        Weights of the galaxies.
+    sample_weight
 
     Returns
     -------

@@ -3,41 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy.special import ndtr
 
-from sfml.metrics.pairing import Average, Pair, over_targets, pair_quantiles
-from sfml.uncertainty.distribution import check_levels, crps_of, scores_of
+from sfml.metrics.docs import describe_shared
+from sfml.metrics.pairing import Pair, pair_quantiles
+from sfml.metrics.per_target import per_target
+from sfml.uncertainty.distribution import crps_of, scores_of
 
 
-def pinball_loss(
-    y_true: Any,
-    y_quantiles: Any,
-    levels: Sequence[float],
-    *,
-    sample_weight: Any = None,
-    multioutput: Average = "uniform_average",
-) -> float | np.ndarray:
+@per_target(partial(pair_quantiles, least=1))
+def pinball_loss(pair: Pair) -> float:
     """Pinball loss, averaged over the galaxies and the levels.
 
     It is what a quantile regression minimises: max(t (y - q), (t - 1) (y - q)) at level t, for a
-    label y and a predicted quantile q. At level 0.5 it is half of `mad`.
-
-    Parameters
-    ----------
-    y_true : array-like of shape (n_galaxies,) or (n_galaxies, n_targets)
-        Labels, in dex.
-    y_quantiles : array-like of shape (n_galaxies, n_levels) or (n_galaxies, n_targets, n_levels)
-        Predicted quantiles, in dex.
-    levels : sequence of float of length n_levels
-        Their levels, growing.
-    sample_weight : array-like of shape (n_galaxies,), default=None
-        Weights of the galaxies.
-    multioutput : {"uniform_average", "raw_values"}, default="uniform_average"
-        Mean over the targets, or one value per target.
+    label y and a predicted quantile q. At level 0.5, which may stand alone, it is half of
+    `mad`.
 
     Returns
     -------
@@ -54,16 +39,12 @@ def pinball_loss(
     >>> metrics.pinball_loss([10.0, 11.0], [[9.5], [11.5]], [0.5])
     0.25
     """
-    at = check_levels(levels, growing=True, name="levels")
-
-    def loss(pair: Pair) -> np.floating:
-        excess = pair.y_true[:, None] - pair.predicted
-        return pair.mean(np.maximum(at * excess, (at - 1) * excess)).mean()
-
-    pairs = pair_quantiles(y_true, y_quantiles, at, sample_weight=sample_weight)
-    return over_targets(loss, pairs, multioutput)
+    assert pair.levels is not None
+    excess = pair.y_true[:, None] - pair.predicted
+    return float(pair.mean(np.maximum(pair.levels * excess, (pair.levels - 1) * excess)).mean())
 
 
+@describe_shared
 def pit(y_true: Any, y_quantiles: Any, levels: Sequence[float]) -> np.ndarray:
     """Probability integral transform: the predicted CDF at each label.
 
@@ -77,12 +58,7 @@ def pit(y_true: Any, y_quantiles: Any, levels: Sequence[float]) -> np.ndarray:
 
     Parameters
     ----------
-    y_true : array-like of shape (n_galaxies,) or (n_galaxies, n_targets)
-        Labels, in dex.
-    y_quantiles : array-like of shape (n_galaxies, n_levels) or (n_galaxies, n_targets, n_levels)
-        Predicted quantiles, in dex.
-    levels : sequence of float of length n_levels
-        Their levels, growing.
+    y_true, y_quantiles, levels
 
     Returns
     -------
@@ -102,46 +78,26 @@ def pit(y_true: Any, y_quantiles: Any, levels: Sequence[float]) -> np.ndarray:
     >>> metrics.pit([10.0, 10.1], y_quantiles, [0.16, 0.5, 0.84]).round(2)
     array([0.5 , 0.84])
     """
-    at = check_levels(levels, least=2, growing=True, name="levels")
-    pairs = pair_quantiles(y_true, y_quantiles, at)
+    pairs = pair_quantiles(y_true, y_quantiles, levels)
     values = np.full((len(pairs[0].kept), len(pairs)), np.nan)
     for k, pair in enumerate(pairs):
-        values[pair.kept, k] = pit_of(pair, at)
+        values[pair.kept, k] = pit_of(pair)
     return values[:, 0] if np.ndim(y_quantiles) == 2 else values
 
 
-def pit_of(pair: Pair, levels: np.ndarray) -> np.ndarray:
+def pit_of(pair: Pair) -> np.ndarray:
     """PIT values of one target, for the galaxies of the pair."""
-    return ndtr(scores_of(pair.predicted, levels, pair.y_true))
+    return ndtr(scores_of(pair.predicted, pair.levels, pair.y_true))
 
 
-def crps(
-    y_true: Any,
-    y_quantiles: Any,
-    levels: Sequence[float],
-    *,
-    sample_weight: Any = None,
-    multioutput: Average = "uniform_average",
-) -> float | np.ndarray:
+@per_target(pair_quantiles)
+def crps(pair: Pair) -> float:
     """Mean continuous ranked probability score (CRPS) of the galaxies.
 
     It rewards calibration and sharpness at once, and is the mean absolute residual if every
     prediction is a single value. It is twice the integral of the pinball loss over all levels,
     here exact for the predicted CDF as `pit` interpolates it; a normal distribution needs only
     two levels.
-
-    Parameters
-    ----------
-    y_true : array-like of shape (n_galaxies,) or (n_galaxies, n_targets)
-        Labels, in dex.
-    y_quantiles : array-like of shape (n_galaxies, n_levels) or (n_galaxies, n_targets, n_levels)
-        Predicted quantiles, in dex.
-    levels : sequence of float of length n_levels
-        Their levels, growing.
-    sample_weight : array-like of shape (n_galaxies,), default=None
-        Weights of the galaxies.
-    multioutput : {"uniform_average", "raw_values"}, default="uniform_average"
-        Mean over the targets, or one value per target.
 
     Returns
     -------
@@ -159,16 +115,10 @@ def crps(
     >>> round(metrics.crps([10.0, 10.1], y_quantiles, [0.16, 0.5, 0.84]), 4)
     0.0418
     """
-    at = check_levels(levels, least=2, growing=True, name="levels")
-    pairs = pair_quantiles(y_true, y_quantiles, at, sample_weight=sample_weight)
-    return over_targets(lambda pair: mean_crps_of(pair, at), pairs, multioutput)
+    return float(pair.mean(crps_of(pair.predicted, pair.levels, pair.y_true)))
 
 
-def mean_crps_of(pair: Pair, levels: np.ndarray) -> float:
-    """Mean CRPS of one target."""
-    return float(pair.mean(crps_of(pair.predicted, levels, pair.y_true)))
-
-
+@describe_shared
 def coverage_curve(
     y_true: Any,
     y_quantiles: Any,
@@ -185,19 +135,11 @@ def coverage_curve(
 
     Parameters
     ----------
-    y_true : array-like of shape (n_galaxies,) or (n_galaxies, n_targets)
-        Labels, in dex.
-    y_quantiles : array-like of shape (n_galaxies, n_levels) or (n_galaxies, n_targets, n_levels)
-        Predicted quantiles, in dex.
-    levels : sequence of float of length n_levels
-        Their levels, growing.
+    y_true, y_quantiles, levels
     coverages : sequence of float, default=None
         Nominal coverages, between 0 and 1; by default 0.05, 0.1, ..., 0.95. One beyond what the
         outermost levels span rests on extrapolated tails.
-    targets : sequence of str, default=None
-        Targets of the columns without names, in order.
-    sample_weight : array-like of shape (n_galaxies,), default=None
-        Weights of the galaxies.
+    targets, sample_weight
 
     Returns
     -------
@@ -220,13 +162,11 @@ def coverage_curve(
     >>> float(curve.empirical[0])
     0.75
     """
-    at = check_levels(levels, least=2, growing=True, name="levels")
     nominal = check_coverages(np.linspace(0.05, 0.95, 19) if coverages is None else coverages)
+    options = {"targets": targets, "sample_weight": sample_weight}
     tables = []
-    for pair in pair_quantiles(
-        y_true, y_quantiles, at, targets=targets, sample_weight=sample_weight
-    ):
-        least_coverage = np.abs(2 * pit_of(pair, at) - 1)
+    for pair in pair_quantiles(y_true, y_quantiles, levels, **options):
+        least_coverage = np.abs(2 * pit_of(pair) - 1)
         tables.append(curve_of(pair.name, least_coverage, nominal, pair.weight))
     return pd.concat(tables, ignore_index=True)
 

@@ -12,17 +12,13 @@ from scipy.special import ndtri
 from sfml import tables
 from sfml.metrics import intervals as of_intervals
 from sfml.metrics import regression, weights
-from sfml.metrics.pairing import (
-    Pair,
-    pair_intervals,
-    pair_quantiles,
-    pair_targets,
-    read_values,
-)
-from sfml.metrics.quantiles import binomial_error, check_coverages, mean_crps_of
-from sfml.uncertainty.distribution import check_coverage, check_levels, quantiles_at
+from sfml.metrics.docs import describe_shared
+from sfml.metrics.pairing import Pair, pair_intervals, pair_quantiles, pair_targets, read_values
+from sfml.metrics.quantiles import binomial_error, check_coverages, crps
+from sfml.uncertainty.distribution import check_coverage, quantiles_at
 
 
+@describe_shared
 def score_table(
     y_true: Any,
     y_pred: Any,
@@ -36,18 +32,14 @@ def score_table(
 
     Parameters
     ----------
-    y_true, y_pred : array-like of shape (n_galaxies,) or (n_galaxies, n_targets)
-        Labels and predictions, in dex.
-    targets : sequence of str, default=None
-        Targets of the columns without names, in order.
+    y_true, y_pred, targets
     n_features : int, default=None
         Number of inputs of the model, such as ``pipe[-1].n_features_in_``, for the adjusted r2,
         which is left out otherwise. The paper's model has 22: 21 bands and the redshift.
     fit_time : float or sequence of float, default=None
         Time taken to train each target's model, in seconds. A single number stands for one model
         of all targets, and is repeated.
-    sample_weight : array-like of shape (n_galaxies,), default=None
-        Weights of the galaxies.
+    sample_weight
 
     Returns
     -------
@@ -108,6 +100,7 @@ def _times(fit_time: float | Sequence[float] | None, n_targets: int) -> Sequence
     return np.broadcast_to(times, (n_targets,)).tolist()
 
 
+@describe_shared
 def interval_table(
     y_true: Any,
     y_quantiles: Any = None,
@@ -125,22 +118,14 @@ def interval_table(
 
     Parameters
     ----------
-    y_true : array-like of shape (n_galaxies,) or (n_galaxies, n_targets)
-        Labels, in dex.
-    y_quantiles : array-like of shape (n_galaxies, ..., n_levels), default=None
-        Predicted quantiles, in dex, of one target or, with an axis for them, of several.
-    levels : sequence of float of length n_levels, default=None
-        Their levels, at least two.
+    y_true, y_quantiles, levels
     coverages : sequence of float, default=(0.68, 0.9)
         Nominal coverages of the central intervals, interpolated as in `pit` where their ends are
         not among `levels`.
     intervals : dict of float to ndarray, default=None
         For each nominal coverage, the intervals as ``predict_interval`` returns them, of shape
         (n_galaxies, 2) or (n_galaxies, n_targets, 2), in dex.
-    targets : sequence of str, default=None
-        Targets of the columns without names, in order.
-    sample_weight : array-like of shape (n_galaxies,), default=None
-        Weights of the galaxies.
+    targets, sample_weight
 
     Returns
     -------
@@ -172,11 +157,10 @@ def interval_table(
     scores: dict[str, float] = {}
     central: list[tuple[float, Pair]] = []
     if has_quantiles:
-        at = check_levels(levels, least=2, growing=True, name="levels")
-        for pair in pair_quantiles(y_true, y_quantiles, at, **options):
-            scores[pair.name] = mean_crps_of(pair, at)
+        for pair in pair_quantiles(y_true, y_quantiles, levels, **options):
+            scores[pair.name] = crps.of_pair(pair)
             for nominal in check_coverages(coverages):
-                ends = quantiles_at(pair.predicted, at, ndtri(check_coverage(nominal)))
+                ends = quantiles_at(pair.predicted, pair.levels, ndtri(check_coverage(nominal)))
                 central.append((nominal, pair._replace(predicted=ends)))
     rows = list(_given(y_true, intervals, options)) if intervals else central
     return pd.DataFrame([_row(pair, nominal, scores.get(pair.name)) for nominal, pair in rows])
@@ -215,6 +199,7 @@ def _row(pair: Pair, nominal: float, score: float | None) -> dict[str, Any]:
     return row | ({} if score is None else {"crps": score}) | {"n": pair.n}
 
 
+@describe_shared
 def binned_coverage(
     y_true: Any,
     lower: Any,
@@ -232,16 +217,10 @@ def binned_coverage(
 
     Parameters
     ----------
-    y_true, lower, upper : array-like of shape (n_galaxies,) or (n_galaxies, n_targets)
-        Labels and both ends of the intervals, in dex.
-    by : array-like of shape (n_galaxies,)
-        The quantity, one value per galaxy. A galaxy without one (NaN) is left out.
+    y_true, lower, upper, by
     n_bins : int, default=5
         Number of bins.
-    targets : sequence of str, default=None
-        Targets of the columns without names, in order.
-    sample_weight : array-like of shape (n_galaxies,), default=None
-        Weights of the galaxies.
+    targets, sample_weight
 
     Returns
     -------

@@ -24,22 +24,7 @@ _lock = threading.RLock()
 
 
 def load(module: str) -> ModuleType:
-    """Import ``sfml.neural.<module>``, which needs Keras on TensorFlow.
-
-    Parameters
-    ----------
-    module : {"network", "trainer"}
-        A module of this package that imports Keras.
-
-    Returns
-    -------
-    module
-
-    Raises
-    ------
-    RuntimeError
-        If Keras is set to run on anything but TensorFlow.
-    """
+    """Import ``sfml.neural.<module>``; RuntimeError if Keras does not run on TensorFlow."""
     with _lock, _quiet_tensorflow_import():
         try:
             import keras  # noqa: F401

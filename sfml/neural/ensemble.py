@@ -69,10 +69,7 @@ class TargetScaling(NamedTuple):
     def join(
         self, networks: list[list[np.ndarray]], n_quantiles: int
     ) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """Stack the layers of trained networks; the output layer does the scaling back.
-
-        Returns the arrays that `KerasMLPRegressor` calls `coefs_` and `intercepts_`.
-        """
+        """Stack the layers of trained networks, to `coefs_` and `intercepts_`, which scale back."""
         stack = networks[0] if len(networks) == 1 else map(np.stack, zip(*networks, strict=True))
         layers = list(stack)
         mean, scale = self._by_output(n_quantiles)

@@ -76,25 +76,11 @@ def forward(
     activation: str,
     write: Callable[[np.ndarray, np.ndarray], None] = lambda X, out: np.copyto(out, X, "same_kind"),
 ) -> np.ndarray:
-    """Run a fully connected network with a linear output layer.
+    """Run a fully connected network with a linear output layer; the mean over several networks.
 
-    Parameters
-    ----------
-    X : ndarray of shape (n_samples, n_features)
-        Rows of which `write` makes the inputs.
-    coefs : sequence of ndarray of shape (n_in, n_out) or (n_networks, n_in, n_out), float32
-        Weights, one array per layer.
-    intercepts : sequence of ndarray of shape (n_out,) or (n_networks, n_out), float32
-        Biases, one array per layer.
-    activation : str
-        Key of `ACTIVATIONS`, for every layer but the last.
-    write : callable
-        Writes the inputs of some rows of X into an array of shape (n_rows, n_inputs), float32.
-
-    Returns
-    -------
-    ndarray of shape (n_samples, n_outputs), float32
-        The mean over the networks.
+    `write` makes the inputs, (n_rows, n_inputs) in float32, of some rows of X. Weights are of shape
+    (n_in, n_out) per layer, or (n_networks, n_in, n_out), biases alike. Every layer but the last
+    has the `activation`, a key of `ACTIVATIONS`. Returns float32 of shape (n_samples, n_outputs).
     """
     coefs = [coef.reshape(-1, *coef.shape[-2:]) for coef in coefs]
     intercepts = [intercept.reshape(-1, intercept.shape[-1], 1) for intercept in intercepts]

@@ -48,25 +48,9 @@ def input_gradient(
     activation: str,
     outputs: Sequence[int],
 ) -> np.ndarray:
-    """Differentiate outputs of a fully connected network by its inputs.
+    """Differentiate outputs of a fully connected network, as for `forward`, by its inputs X.
 
-    Parameters
-    ----------
-    X : ndarray of shape (n_samples, n_features)
-        Inputs, as the network saw them in training.
-    coefs : sequence of ndarray of shape (n_in, n_out) or (n_networks, n_in, n_out)
-        Weights, one array per layer.
-    intercepts : sequence of ndarray of shape (n_out,) or (n_networks, n_out)
-        Biases, one array per layer.
-    activation : str
-        Key of `ACTIVATIONS`, for every layer but the last.
-    outputs : sequence of int
-        Outputs to differentiate.
-
-    Returns
-    -------
-    ndarray of shape (n_samples, len(outputs), n_features), float64
-        The mean over the networks.
+    Returns float64 of shape (n_samples, len(outputs), n_features), the mean over the networks.
     """
     # In double precision, unlike the forward pass: derivatives are asked for seldom.
     weights = [coef.reshape(-1, *coef.shape[-2:]).astype(np.float64) for coef in coefs]

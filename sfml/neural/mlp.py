@@ -411,7 +411,15 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
     def raw_quantiles(self, X: Any) -> np.ndarray:
         """Predict the quantiles as the network gives them, in whatever order.
 
-        Parameters, returned shape and errors are those of `predict_quantiles`.
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Inputs, prepared as for `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_quantiles) or (n_samples, n_outputs, n_quantiles)
+            As of `predict_quantiles`.
         """
         check_is_fitted(self)
         if self.quantiles_ is None:

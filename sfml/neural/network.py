@@ -57,8 +57,7 @@ _lock = threading.Lock()
 def borrow(spec: NetworkSpec) -> Iterator[InMemorySequential]:
     """Lend a compiled network of this architecture, to nobody else at the same time.
 
-    Its weights, optimizer state and learning rate are whatever an earlier `fit` left: see
-    `initialise`.
+    Its weights, optimizer and learning rate are those of an earlier `fit` until `initialise`.
     """
     model = _take_idle(spec) or build(spec)
     yield model
@@ -105,8 +104,7 @@ def pinball_loss(quantiles: tuple[float, ...]) -> Callable[[tf.Tensor, tf.Tensor
     """Make the loss of all quantiles of all outputs, an output's quantiles side by side.
 
     Twice the pinball loss (Koenker & Bassett 1978), averaged over the quantiles, of which the
-    median, which is the prediction, weighs more. For the median alone it is the mean absolute
-    error.
+    median, the prediction, weighs more. For the median alone it is the mean absolute error.
     """
     levels = tf.constant(quantiles, dtype=tf.float32)
     weights = np.where(np.asarray(quantiles) == 0.5, MEDIAN_WEIGHT, 1.0)

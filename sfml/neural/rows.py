@@ -14,18 +14,10 @@ CHUNK = 16_384
 
 
 class Rows:
-    """Rows chosen from the samples given to `fit`.
+    """Rows chosen from the samples given to `fit`, and their weights.
 
-    Parameters
-    ----------
-    versions : list of ndarray of shape (n_samples, n_features), float32
-        The samples as they are, and then their variants.
-    y : ndarray of shape (n_samples, n_outputs)
-        Targets.
-    weights : ndarray of shape (n_samples,) or None
-        Weights; rows of weight 0 are left out.
-    chosen : ndarray of int or None
-        Rows of weight greater than 0; None is all of these.
+    `versions` are the samples as they are, then their variants, each (n_samples, n_features) in
+    float32. `chosen` are positions, by default of all rows whose weight is greater than 0.
     """
 
     def __init__(

@@ -58,13 +58,17 @@ def learn_largest_errors(error: np.ndarray | None) -> np.ndarray | None:
     return limits
 
 
+def find_upper_limits(flux: np.ndarray, error: np.ndarray) -> np.ndarray:
+    """Say where a negative error marks an upper limit: not if far below it, as CIGALE's -9999."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        return (error < 0) & (flux > 0) & (-error <= USUAL_ERRORS * flux)
+
+
 def apply_upper_limits(flux: np.ndarray, error: np.ndarray, n_sigma: float) -> None:
     """Rewrite upper limits of `n_sigma`, marked by a negative error, as measurements of 0.
 
-    In place: the error becomes the limit divided by `n_sigma`. An error far below the limit, such
-    as CIGALE's -9999, marks a band that was not observed.
+    In place: the error becomes the limit divided by `n_sigma`.
     """
-    with np.errstate(invalid="ignore", over="ignore"):
-        limit = (error < 0) & (flux > 0) & (-error <= USUAL_ERRORS * flux)
+    limit = find_upper_limits(flux, error)
     error[limit] = flux[limit] / n_sigma
     flux[limit] = 0

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from sfml import tables
 from sfml.photometry.layout import REDSHIFT_COLUMNS, Layout
-from sfml.photometry.missing import apply_upper_limits, find_missing
+from sfml.photometry.missing import apply_upper_limits, find_missing, find_upper_limits
 from sfml.photometry.photometry import Photometry
 
 
@@ -18,7 +18,7 @@ def read_photometry(
     X: Any,
     layout: Layout,
     *,
-    upper_limits: float | None = None,
+    upper_limits: float | Literal["keep"] | None = None,
     largest_error: np.ndarray | None = None,
     absent_bands: bool = False,
 ) -> Photometry:
@@ -30,8 +30,9 @@ def read_photometry(
         A table's columns are found by name; an array must have exactly those of the layout.
     layout : Layout
         What to read, for a BandSet.
-    upper_limits : float or None, default=None
-        How many sigma upper limits are, which a negative error marks; None: such a band is missing.
+    upper_limits : float, "keep" or None, default=None
+        How many sigma upper limits are, which a negative error marks. "keep": these errors stay
+        negative; None: such a band is missing.
     largest_error : ndarray of shape (n_bands,), default=None
         As for `sfml.photometry.missing.find_missing`.
     absent_bands : bool, default=False
@@ -59,9 +60,16 @@ def read_photometry(
     )
     _check_finite(values, columns)
     photometry = layout.split(values)
-    if photometry.error is not None and upper_limits is not None:
+    if photometry.error is None or upper_limits is None:
+        return blank_missing(photometry, largest_error)
+    if upper_limits != "keep":
         apply_upper_limits(photometry.flux, photometry.error, upper_limits)
-    return blank_missing(photometry, largest_error)
+        return blank_missing(photometry, largest_error)
+    limit = find_upper_limits(photometry.flux, photometry.error)
+    photometry.error[limit] *= -1
+    blank_missing(photometry, largest_error)
+    photometry.error[limit] *= -1
+    return photometry
 
 
 def blank_missing(photometry: Photometry, largest_error: np.ndarray | None = None) -> Photometry:

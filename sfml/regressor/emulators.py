@@ -47,8 +47,8 @@ class Emulators(NamedTuple):
         """
         estimator, output = self._of(k)
         # Of our networks those of `fit`; another regressor may only have its parameter.
-        fitted = getattr(estimator, "network_", estimator)
-        levels = getattr(fitted, "quantiles", None)
+        given = getattr(estimator, "quantiles", None)
+        levels = getattr(estimator, "quantiles_", given)
         if levels is not None and len(levels) > 1:
             # Our networks tell whether their quantiles cross; others only what they make of it.
             raw = getattr(estimator, "raw_quantiles", estimator.predict_quantiles)(X)

@@ -19,18 +19,6 @@ import pandas as pd
 from sfml.tables.readers import Column, Table, wrap
 from sfml.tables.units import conversion_factor, has_unit
 
-__all__ = [
-    "absent",
-    "absent_message",
-    "check_same_rows",
-    "column_names",
-    "extract",
-    "is_code",
-    "n_rows",
-    "row_index",
-    "take_rows",
-]
-
 # A block of rows at a time stays in the processor's cache while its columns are interleaved;
 # column by column would sweep the whole array once per column.
 _BLOCK_BYTES = 1 << 20
@@ -39,18 +27,7 @@ _NUMBERS_AS_OBJECTS = ("floating", "integer", "mixed-integer-float", "decimal", 
 
 
 def column_names(X: Any) -> list[str] | None:
-    """Column names of a named table, or None for a bare array.
-
-    Parameters
-    ----------
-    X : table or array-like of shape (n_rows, n_columns)
-        Any table that `extract` accepts.
-
-    Returns
-    -------
-    list of str or None
-        None for arrays, lists, and DataFrames none of whose labels is a string.
-    """
+    """Column names of a table; None for arrays, lists and DataFrames without string labels."""
     return wrap(X).names
 
 
@@ -68,19 +45,7 @@ def check_same_rows(X: Any, y: Any, what: str = "X and y") -> None:
     """Refuse two pandas objects whose indexes hold the same labels in another order.
 
     Rows are paired by position, and here that would give each galaxy the values of another one.
-
-    Parameters
-    ----------
-    X, y : table or array-like
-        Nothing is checked unless both are a DataFrame or a Series. Indexes with other labels
-        say nothing about the order.
-    what : str, default="X and y"
-        What the error calls them.
-
-    Raises
-    ------
-    ValueError
-        If the labels are the same, but not their order.
+    Anything but a DataFrame or Series, and indexes with other labels, say nothing about the order.
     """
     if not all(isinstance(each, pd.DataFrame | pd.Series) for each in (X, y)):
         return
@@ -105,19 +70,10 @@ def check_same_rows(X: Any, y: Any, what: str = "X and y") -> None:
 
 
 def take_rows(X: Any, mask: np.ndarray) -> Any:
-    """Keep the rows where `mask` is True, by position, in the same kind of container.
+    """Keep the rows where `mask`, of shape (n_rows,), is True, by position.
 
-    Parameters
-    ----------
-    X : table, array-like or one column
-        Anything `extract` accepts, or a one-dimensional column such as y.
-    mask : ndarray of bool, shape (n_rows,)
-        Rows to keep, by position: the labels of a pandas index play no part.
-
-    Returns
-    -------
-    same kind as X
-        A list becomes an array. A pandas index is kept.
+    X is a table that `extract` accepts or a single column such as y; the result is of the same
+    kind, but a list becomes an array. A pandas index is kept.
     """
     mask = np.asarray(mask)
     length = n_rows(X) if isinstance(X, Mapping) else len(X)
@@ -149,48 +105,21 @@ def extract(
     optional: Collection[str] = (),
     dtype: Any = np.float64,
 ) -> np.ndarray:
-    """Read columns of any table as one plain float array.
+    """Read columns of any table as one new C-contiguous float array (n_rows, len(columns)).
 
-    Parameters
-    ----------
-    X : table or array-like of shape (n_rows, n_columns)
-        A table with column names (pandas, polars, pyarrow, astropy, structured array, FITS_rec,
-        dict or HDF5 group of columns), or a bare array with exactly `columns`, in that order.
-    columns : sequence of str
-        Columns to read. Others are neither looked at nor copied.
-    unit : str, None or sequence with one entry per column, default=None
-        Unit in which the values are wanted. A column which carries another unit (astropy, FITS)
-        is converted; one without a unit is taken to be in this one. None: values as they stand.
-    missing_codes : iterable of float, default=()
-        Values which stand for "not measured", compared in the precision of the column, before
-        its unit is converted: see `is_code`.
-    codes : {"nan", "keep"}, default="nan"
-        What becomes of missing codes: NaN, or the code itself, which has no unit (-999 in a
-        column of mJy stays -999 in Jy).
-    optional : collection of str, default=()
-        Those of `columns` which a table with names may lack: they are read as NaN. `absent` says
-        which ones it lacks.
-    dtype : dtype, default=float64
-        Floating-point type of the result.
+    X is a table with column names (pandas, polars, pyarrow, astropy, structured array, FITS_rec,
+    dict or HDF5 group of columns), or a bare array with exactly `columns`, in that order. Masked
+    and null entries become NaN.
 
-    Returns
-    -------
-    ndarray of shape (n_rows, len(columns))
-        A new C-contiguous array in native byte order. Masked and null entries are NaN.
+    `unit` is the one wanted, for all columns or for each: a column that carries another unit is
+    converted, and one without a unit is taken to be in this one. `missing_codes` (see `is_code`)
+    become NaN or, with ``codes="keep"``, stay as they are, whatever the unit. Those of `columns`
+    that are `optional` may be absent from a table with names; they are read as NaN.
 
-    Raises
-    ------
-    ValueError
-        If columns are absent, repeated or not numeric, if a unit cannot be converted, or if X
-        has not two dimensions.
-    TypeError
-        If X is not a table, has string labels for some of its columns only, or names its columns
-        in a way that cannot be read.
+    Raises ValueError for columns that are absent, repeated, not numeric or in a unit that cannot be
+    converted, and TypeError for what is no table, or has names that cannot be read.
 
-    Examples
-    --------
     >>> import pandas as pd
-    >>> from sfml.tables import extract
     >>> X = pd.DataFrame({"Z": [0.1, 0.2], "r_flux": [2e-5, -999.0]})
     >>> extract(X, ["r_flux", "u_flux", "Z"], missing_codes=[-999], optional=["u_flux"])
     array([[2.e-05,    nan, 1.e-01],
@@ -224,24 +153,8 @@ def extract(
 def is_code(values: np.ndarray, missing_codes: Iterable[float]) -> np.ndarray:
     """Where values are one of the missing codes, in the precision in which they are stored.
 
-    Parameters
-    ----------
-    values : ndarray of numbers
-        As they stand in the catalogue.
-    missing_codes : iterable of float
-        In a column of float32, the code 99.9 is the float32 next to it. So it is in float64,
-        where 99.9000015 can only be such a value, cast.
-
-    Returns
-    -------
-    ndarray of bool
-        Of the same shape. NaN is no code.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> is_code(np.array([99.9, -1.0], dtype=np.float32), [99.9])
-    array([ True, False])
+    In a column of float32, the code 99.9 is the float32 next to it. So it is in float64, where
+    99.9000015 can only be such a value, cast. NaN is no code.
     """
     found = np.zeros(values.shape, dtype=bool)
     for stored in _as_stored(tuple(missing_codes), values.dtype):
@@ -266,41 +179,13 @@ def _survive_casts(missing_codes: tuple[float, ...]) -> bool:
 
 
 def absent(X: Any, columns: Iterable[str]) -> list[str]:
-    """Name the columns that a table lacks.
-
-    Parameters
-    ----------
-    X : table or array-like of shape (n_rows, n_columns)
-        Any table that `extract` accepts.
-    columns : iterable of str
-        Columns to look for.
-
-    Returns
-    -------
-    list of str
-        Empty for an array without names, which has what `extract` asks for, or is refused.
-    """
+    """Name the columns that a table lacks; an array without names lacks none."""
     names = wrap(X).names
     return [] if names is None else [name for name in columns if name not in set(names)]
 
 
 def absent_message(columns: Sequence[str], names: Sequence[str], table: str = "X") -> str | None:
-    """Say which columns a table lacks, with suggestions, or None if it has them all.
-
-    Parameters
-    ----------
-    columns : sequence of str
-        Columns that are needed.
-    names : sequence of str
-        Columns that the table has.
-    table : str, default="X"
-        What to call the table.
-
-    Returns
-    -------
-    str or None
-        One or two sentences.
-    """
+    """Say which columns are not among `names`, with suggestions; None if all are."""
     absent = [name for name in columns if name not in names]
     if not absent:
         return None

@@ -14,8 +14,6 @@ from typing import Any
 
 import pandas as pd
 
-__all__ = ["column_names", "existing", "is_path", "read"]
-
 _SUFFIXES = (".fits", ".fits.gz", ".fit", ".csv", ".csv.gz", ".ecsv", ".parquet")
 _SAMPLE_LINES = 100
 _WITH_COMMA = re.compile(r"[-+]?\d+,\d+([eE][-+]?\d+)?")

@@ -11,8 +11,6 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 
-__all__ = ["Column", "Table", "as_table", "wrap"]
-
 # Attributes with which tables name their columns, and what gives a table that can be read, of
 # dask, DuckDB, Ibis, pyarrow, pyspark, Vaex, xarray, PyTables, FITS HDUs and whatever is alike.
 _NAMES = ("collect_schema", "columns", "column_names", "colnames", "schema", "keys", "coords")
@@ -45,26 +43,10 @@ class Table(NamedTuple):
 
 
 def wrap(X: Any) -> Table:
-    """Find the names, the size and the columns of a table of any kind.
+    """Find the names, the size and the columns of a table of any kind, without copying.
 
-    Parameters
-    ----------
-    X : table or array-like of shape (n_rows, n_columns)
-        pandas, polars, pyarrow or astropy table, structured array, FITS_rec, HDF5 compound
-        dataset, dict or HDF5 group of columns of equal length, or a two-dimensional array or list.
-
-    Returns
-    -------
-    Table
-        Nothing is copied.
-
-    Raises
-    ------
-    TypeError
-        If X is not a table, or has column names that cannot be read here: it is never taken by
-        position then. Also if only some of the labels are strings.
-    ValueError
-        If X has not two dimensions, or columns of different lengths.
+    Raises TypeError if X is no table, or has names that cannot be read here: columns with names are
+    never taken by position. Raises ValueError if X has not two dimensions, or ragged columns.
     """
     if isinstance(X, pd.DataFrame):
         return _wrap_pandas(X)
@@ -96,20 +78,7 @@ def wrap(X: Any) -> Table:
 def as_table(y: Any) -> Any:
     """Give one-dimensional data of any kind one column; leave a table as it is.
 
-    Parameters
-    ----------
-    y : table or array-like of shape (n_rows,) or (n_rows, n_columns)
-        As for `wrap`, or one column: array, list, Series.
-
-    Returns
-    -------
-    table or ndarray of shape (n_rows, n_columns)
-        What `wrap` reads. A Series keeps its name. Masked entries of an array become NaN.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As `wrap`.
+    A Series keeps its name. Masked entries of an array become NaN.
     """
     if isinstance(y, np.ma.MaskedArray) and y.dtype.names is None:  # astropy's columns too
         y = np.ma.filled(y.astype(np.float64), np.nan)

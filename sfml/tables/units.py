@@ -8,8 +8,6 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
-__all__ = ["conversion_factor", "flux_density_factor", "has_unit"]
-
 _PREFIXES = {"nano": 10**9, "n": 10**9, "milli": 10**3, "m": 10**3, "": 1}
 _PREFIXES |= dict.fromkeys(("micro", "u", "\u00b5", "\u03bc"), 10**6)
 # Case matters in janskys, where M is a million, and not in maggies' name.
@@ -21,17 +19,7 @@ _AB_ZERO_POINT = 3631  # Jy, the flux density of an AB magnitude of 0: one maggy
 
 
 def has_unit(unit: Any) -> bool:
-    """Whether a column states a unit: blanks and dashes stand for none in FITS files.
-
-    Parameters
-    ----------
-    unit : astropy unit, str, bytes or None
-        An astropy unit without a name is a statement: dimensionless.
-
-    Returns
-    -------
-    bool
-    """
+    """Whether a column states a unit: blanks and dashes stand for none in FITS files."""
     return unit is not None and not (isinstance(unit, str | bytes) and _text(unit) in _NONE)
 
 
@@ -40,26 +28,13 @@ _NONE = ("", "-", "--", "none", "None")
 
 @lru_cache(maxsize=256)
 def conversion_factor(unit: Any, wanted: Any) -> float | None:
-    """Factor that converts values from one unit to another.
+    """Factor that converts values from one unit to another; None if there is none.
 
-    Parameters
-    ----------
-    unit, wanted : astropy unit, str or bytes
-        Units as astropy writes them, or maggies in any usual spelling ("nanomaggies", "nmgy"). A
-        maggy is 3631 Jy.
+    Units are astropy's, or maggies (3631 Jy) in any usual spelling. There is no factor between
+    different quantities, nor for a unit that is logarithmic (mag, dex), unknown or blank.
 
-    Returns
-    -------
-    float or None
-        None if there is no such factor: the quantities differ, a unit is logarithmic (mag, dex),
-        unknown or blank.
-
-    Examples
-    --------
     >>> conversion_factor("nanomaggies", "uJy")
     3.631
-    >>> conversion_factor("mag", "Jy") is None
-    True
     """
     janskys = [_janskys(_text(each)) for each in (unit, wanted)]
     if janskys[0] and janskys[1]:
@@ -84,24 +59,7 @@ def conversion_factor(unit: Any, wanted: Any) -> float | None:
 
 
 def flux_density_factor(unit: Any, wanted: Any, name: str = "The unit of bands") -> float:
-    """Factor between two units of flux density, or an error.
-
-    Parameters
-    ----------
-    unit, wanted : astropy unit or str
-        Units.
-    name : str, default="The unit of bands"
-        What the error calls `unit`.
-
-    Returns
-    -------
-    float
-
-    Raises
-    ------
-    ValueError
-        If one of them is no linear unit of flux density.
-    """
+    """Factor between two units of flux density, or a ValueError that calls `unit` by `name`."""
     factors = [conversion_factor(each, "Jy") for each in (unit, wanted)]
     if None in factors:
         wrong = unit if factors[0] is None else wanted

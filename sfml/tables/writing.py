@@ -9,8 +9,6 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from uuid import uuid4
 
-__all__ = ["write_files"]
-
 
 def write_files(
     contents: Mapping[str | os.PathLike[str], str | Callable[[Path], object]],
@@ -19,37 +17,12 @@ def write_files(
 ) -> list[Path]:
     """Write files that belong together: all of them are new afterwards, or none is.
 
-    All are written to temporary files in the same folders first, which get their names when the
-    last one is complete. If one cannot be renamed, or on Ctrl-C, the earlier ones are undone.
+    Each file's content is text, written as UTF-8, or a function that writes to the path that it is
+    given, whose name ends as the file's. Folders are made if they are not there. All is written to
+    temporary files in the same folders first, which get their names when the last one is complete.
+    If one cannot be renamed, or on Ctrl-C, the earlier ones are undone.
 
-    Parameters
-    ----------
-    contents : mapping of path to str or callable
-        Text of each file, written as UTF-8, or a function that writes to the path that it is
-        given. That path ends as the file's name does, so that it tells the format. Folders are
-        made if they are not there.
-    overwrite : bool, default=False
-        Whether to replace files that are there.
-
-    Returns
-    -------
-    list of Path
-        The files.
-
-    Raises
-    ------
-    FileExistsError
-        If a file is there and `overwrite` is False, or if there is a folder of that name.
-    ValueError
-        If one file is named twice.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     paths = write_files({f"{folder}/a.txt": "1", f"{folder}/b.txt": "2"})
-    ...     [path.read_text(encoding="utf-8") for path in paths]
-    ['1', '2']
+    Raises FileExistsError if a file is there and `overwrite` is False, or a folder of that name.
     """
     # A link stays a link: the file that it points to is replaced.
     paths = [Path(os.path.realpath(path)) for path in contents]

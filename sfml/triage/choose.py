@@ -14,9 +14,7 @@ import pandas as pd
 from sklearn.cluster import MiniBatchKMeans
 from threadpoolctl import threadpool_limits
 
-from sfml.triage.identifiers import check_same_order
-
-__all__ = ["choose"]
+from sfml import tables
 
 _LOW, _HIGH = "_p16", "_p84"
 # More kinds of galaxy than this take long to separate; several are then chosen per kind.
@@ -212,8 +210,7 @@ def _read_features(features: Any, table: pd.DataFrame) -> np.ndarray:
             "by='gain' needs features=, the inputs of the network (n_galaxies, n_features): "
             "pipe[:-1].transform(X) of a fitted pipeline gives them."
         )
-    if isinstance(features, pd.DataFrame):
-        check_same_order("table", table.index, "features", features.index)
+    tables.check_same_rows(table, features, "table and features")
     inputs = np.asarray(features, dtype=np.float32)
     if inputs.ndim != 2 or len(inputs) != len(table):
         raise ValueError(

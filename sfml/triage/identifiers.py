@@ -12,8 +12,6 @@ import pandas as pd
 
 from sfml import tables
 
-__all__ = ["as_text", "check_names", "check_same_order", "check_unique", "examples", "identifiers"]
-
 
 def identifiers(X: Any, ids: Iterable[Any] | None) -> list[str]:
     """Identify each row of X, by the index of a DataFrame or else its position if ids is None.
@@ -26,11 +24,8 @@ def identifiers(X: Any, ids: Iterable[Any] | None) -> list[str]:
         return _checked(range(n_rows) if index is None else index, n_rows)
     ids = ids if isinstance(ids, pd.Series) else list(ids)
     texts = _checked(ids, n_rows)
-    # A default index only counts rows: identifiers that are numbers may hold the same ones.
-    if index is not None and not index.equals(pd.RangeIndex(n_rows)):
-        check_same_order("X", index, "ids", ids)
-    if isinstance(ids, pd.Series) and index is not None:
-        check_same_order("X", index, "the index of ids", ids.index)
+    tables.check_same_rows(X, ids, "X and ids")
+    check_labels(X, texts, "X and ids")
     return texts
 
 
@@ -59,16 +54,13 @@ def check_names(texts: Sequence[str], pattern: str, advice: str) -> None:
         )
 
 
-def check_same_order(name: str, labels: Any, other_name: str, other_labels: Any) -> None:
-    """Raise where two tables hold the same labels in another order."""
-    ours, theirs = list(map(_label, labels)), list(map(_label, other_labels))
-    if ours != theirs and Counter(ours) == Counter(theirs):
-        row = next(i for i, pair in enumerate(zip(ours, theirs, strict=True)) if len({*pair}) > 1)
-        raise ValueError(
-            f"{name} and {other_name} hold the same labels in another order: row {row} is "
-            f"{ours[row]!r} in {name}, but {theirs[row]!r} in {other_name}. Rows are paired by "
-            "position: bring both into one order first, as y.loc[X.index] does for tables."
-        )
+def check_labels(table: Any, ids: Sequence[str], what: str) -> None:
+    """Raise where the index of a table holds the identifiers in another order."""
+    index = tables.row_index(table)
+    # A default index only counts rows: identifiers that are numbers may hold the same ones.
+    if index is not None and not index.equals(pd.RangeIndex(len(ids))):
+        labels = pd.DataFrame(index=pd.Index(map(_label, index), dtype=object))
+        tables.check_same_rows(labels, pd.DataFrame(index=pd.Index(ids, dtype=object)), what)
 
 
 def examples(values: Sequence[Any], limit: int = 5) -> str:

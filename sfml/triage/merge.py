@@ -10,18 +10,12 @@ import numpy as np
 import pandas as pd
 
 from sfml import tables
-from sfml.targets import GAMA_TARGET_COLUMNS, LARGEST_DEX, TARGETS
-from sfml.triage.identifiers import (
-    as_text,
-    check_same_order,
-    check_unique,
-    examples,
-    identifiers,
-)
-
-__all__ = ["merge"]
+from sfml.datasets.labels import gama_columns
+from sfml.targets import implausible
+from sfml.triage.identifiers import as_text, check_labels, check_unique, examples, identifiers
 
 _ENDS = ("_p16", "_p84")
+_GAMA_NAMES = {column: name for name, column in gama_columns(percentiles=True).items()}
 _CHI2 = ("chi2", "chi2_reduced")
 # The redshift in results is the one that the code was given.
 _NO_LABELS = (*_CHI2, "redshift")
@@ -91,9 +85,9 @@ def merge(
 
     Notes
     -----
-    A result is rejected as a whole if the value of one of y's targets is not finite or, for those
-    of `sfml.TARGETS`, not in dex; if its percentiles are not in order (an end that is NaN, as
-    CIGALE's may be, is not compared); or if its chi^2 is unknown or larger than `max_chi2`.
+    A result is rejected as a whole if the value of one of y's targets is not finite or not
+    plausible (see `sfml.targets`), if its percentiles are not in order (an end that is NaN, as
+    CIGALE's may be, is not compared), or if its chi^2 is unknown or larger than `max_chi2`.
 
     Examples
     --------
@@ -115,7 +109,8 @@ def merge(
     """
     _check_tables(X, y, results)
     texts = identifiers(X, ids)
-    _check_same_rows(X, y, None if ids is None else texts)
+    tables.check_same_rows(X, y)
+    check_labels(y, texts, "X and y" if ids is None else "y and ids")
     rows = _rows_of(results, texts)
     columns = _columns_by_target(y, results)
     chi2 = _chi2_of(results, max_chi2)
@@ -147,16 +142,6 @@ def _check_tables(X: Any, y: Any, results: Any) -> None:
         raise ValueError(f"X and y must have the same rows: got {tables.n_rows(X)} and {len(y)}.")
 
 
-def _check_same_rows(X: Any, y: pd.DataFrame, ids: list[str] | None) -> None:
-    """Raise where the labels of rows show that X, y and ids are in different orders."""
-    index = tables.row_index(X)
-    if index is not None:
-        check_same_order("X", index, "y", y.index)
-    # A default index only counts rows: identifiers that are numbers may hold the same ones.
-    if ids is not None and not y.index.equals(pd.RangeIndex(len(y))):
-        check_same_order("ids", ids, "y", y.index)
-
-
 def _rows_of(results: pd.DataFrame, texts: list[str]) -> np.ndarray:
     """Find each result's position in the catalogue."""
     names = as_text(results.index)
@@ -174,14 +159,14 @@ def _rows_of(results: pd.DataFrame, texts: list[str]) -> np.ndarray:
 
 def _columns_by_target(y: pd.DataFrame, results: pd.DataFrame) -> dict[str, list[str]]:
     """Find the columns of y that each target fills: its value, then its percentiles."""
-    plain = [_plain_name(str(column)) for column in y.columns]
+    plain = [_GAMA_NAMES.get(column, str(column)) for column in y.columns]
     column_of = dict(zip(plain, y.columns, strict=True))
     if repeated := sorted({name for name in plain if plain.count(name) > 1}):
         raise ValueError(
             f"y has {', '.join(repeated)} twice, under its own name and GAMA's: {list(y.columns)}."
         )
     columns = {
-        target: [column_of[name] for name in (target, *_with_ends(target)) if name in column_of]
+        target: [column_of[name] for name in _with_ends(target) if name in column_of]
         for target in column_of
         if target in results and target not in _NO_LABELS and not target.endswith(_ENDS)
     }
@@ -193,19 +178,8 @@ def _columns_by_target(y: pd.DataFrame, results: pd.DataFrame) -> dict[str, list
     return columns
 
 
-def _with_ends(target: str) -> tuple[str, str]:
-    return f"{target}{_ENDS[0]}", f"{target}{_ENDS[1]}"
-
-
-def _plain_name(column: str) -> str:
-    """Name a column by its target, whether it is so named or as GAMA does."""
-    for target, name in GAMA_TARGET_COLUMNS.items():
-        stem = name.removesuffix("50")
-        if column == name:
-            return target
-        if column in (f"{stem}16", f"{stem}84"):
-            return f"{target}_p{column.removeprefix(stem)}"
-    return column
+def _with_ends(target: str) -> list[str]:
+    return [target, *(target + end for end in _ENDS)]
 
 
 def _chi2_of(results: pd.DataFrame, max_chi2: float | None) -> np.ndarray:
@@ -229,13 +203,12 @@ def _reasons_against(
         value = results[target].to_numpy(dtype=float)
         low, high = (
             results[name].to_numpy(dtype=float) if name in results else np.full(len(value), np.nan)
-            for name in _with_ends(target)
+            for name in _with_ends(target)[1:]
         )
         for i in np.flatnonzero(~np.isfinite(value)):
             reasons[i].append(f"{target} is not finite")
-        if target in TARGETS:
-            for i in np.flatnonzero(np.isfinite(value) & (np.abs(value) > LARGEST_DEX)):
-                reasons[i].append(f"{target} is {value[i]:g}: not in dex")
+        for i in np.flatnonzero(np.isfinite(value) & implausible(value, target)):
+            reasons[i].append(f"{target} is {value[i]:g}: not plausible")
         for i in np.flatnonzero((low > value) | (high < value) | (low > high)):
             reasons[i].append(f"percentiles of {target} are not in order")
     if max_chi2 is not None:
@@ -262,7 +235,7 @@ def _fill(
         is_free = np.isnan(merged[names[0]].to_numpy(dtype=float)[rows]) | overwrite
         chosen = np.flatnonzero(accepted & is_free)
         for name in names:
-            plain = _plain_name(str(name))
+            plain = _GAMA_NAMES.get(name, str(name))
             values = merged[name].to_numpy(dtype=float, copy=True)
             # Percentiles that belong to another value than the new one are worse than none.
             values[rows[chosen]] = (

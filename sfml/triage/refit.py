@@ -16,8 +16,6 @@ from sfml.recipes import make_estimator
 from sfml.regressor import StarFormationRegressor
 from sfml.targets import read_targets
 
-__all__ = ["refit"]
-
 # To go on from trained networks, a quarter of the recipe's highest learning rate and a third of
 # its epochs reach what training anew does.
 WARM_RATE, WARM_EPOCHS = 0.25, 1 / 3

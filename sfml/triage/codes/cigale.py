@@ -14,18 +14,10 @@ import pandas as pd
 from sfml import tables
 from sfml.bands import GAMA, BandSet
 from sfml.tables.writing import write_files
-from sfml.triage.codes.filters import filters_of, is_gamas
-from sfml.triage.codes.photometry import Photometry, as_table, read_photometry
+from sfml.triage.codes.filters import filters_of
+from sfml.triage.codes.photometry import Galaxies, as_table, read_galaxies
 from sfml.triage.codes.text import existing_file, numbers, read_named_rows, render_rows
 from sfml.triage.identifiers import as_text, check_names, examples
-
-__all__ = [
-    "CIGALE_FILTERS",
-    "CIGALE_FILTERS_2020",
-    "open_table",
-    "read_cigale_input",
-    "write_cigale",
-]
 
 CIGALE_FILTERS: Mapping[str, str] = {
     **{"FUV": "galex.FUV", "NUV": "galex.NUV"},
@@ -162,18 +154,18 @@ def write_cigale(
             f"{', '.join(_SUFFIXES)}."
         )
     filters = _filters(bands, filter_names)
-    photometry = read_photometry(X, bands, ids, _UNIT, upper_limits=upper_limits)
-    _check_thresholds(photometry)
+    galaxies = read_galaxies(X, bands, ids, _UNIT, upper_limits=upper_limits)
+    _check_thresholds(galaxies)
     is_fits = path.suffix.lower() == ".fits"
     if not is_fits:
-        _check_ids(photometry.ids)
+        _check_ids(galaxies.ids)
     columns = ["redshift", *(name + end for name in filters for end in ("", "_err"))]
-    values = np.empty((len(photometry.ids), len(columns)))
-    values[:, 0] = photometry.redshift
-    values[:, 1::2], values[:, 2::2] = photometry.flux, photometry.error
-    content: Any = render_rows(" ".join(["# id", *columns]), photometry.ids, values)
+    values = np.empty((len(galaxies.ids), len(columns)))
+    values[:, 0] = galaxies.redshift
+    values[:, 1::2], values[:, 2::2] = galaxies.flux, galaxies.error
+    content: Any = render_rows(" ".join(["# id", *columns]), galaxies.ids, values)
     if is_fits:
-        content = partial(_write_fits, columns=columns, ids=photometry.ids, values=values)
+        content = partial(_write_fits, columns=columns, ids=galaxies.ids, values=values)
     return write_files({path: content}, overwrite=overwrite)[0]
 
 
@@ -225,13 +217,13 @@ def read_cigale_input(
     flux, error = np.hsplit(fluxes, 2)
     known = np.isfinite(flux) & np.isfinite(error) & (error != 0)
     known &= (flux > _THRESHOLD) & (error > _THRESHOLD)
-    photometry = Photometry(
+    galaxies = Galaxies(
         table.ids,
         np.where(redshift > _THRESHOLD, redshift, np.nan),
         np.where(known, flux, np.nan),
         np.where(known, error, np.nan),
     )
-    return as_table(photometry, bands, _UNIT)
+    return as_table(galaxies, bands, _UNIT)
 
 
 def open_table(path: Path) -> CigaleTable:
@@ -273,7 +265,7 @@ def _filters_in(
     found = []
     for band, name in zip(bands.names, _filters(bands, filter_names), strict=True):
         known = {name}
-        if is_gamas(bands, band) and band not in (filter_names or {}):
+        if bands.is_gamas(band) and band not in (filter_names or {}):
             known |= {CIGALE_FILTERS[band], CIGALE_FILTERS_2020[band]}
         present = sorted(known & set(table.names))
         if len(present) > 1:
@@ -285,10 +277,10 @@ def _filters_in(
     return found
 
 
-def _check_thresholds(photometry: Photometry) -> None:
-    low = ((photometry.flux <= _THRESHOLD) | (photometry.error <= _THRESHOLD)).any(axis=1)
+def _check_thresholds(galaxies: Galaxies) -> None:
+    low = ((galaxies.flux <= _THRESHOLD) | (galaxies.error <= _THRESHOLD)).any(axis=1)
     if low.any():
-        names = [photometry.ids[row] for row in np.flatnonzero(low)]
+        names = [galaxies.ids[row] for row in np.flatnonzero(low)]
         raise ValueError(
             f"CIGALE takes fluxes and errors of {_THRESHOLD:g} mJy or less as not measured; "
             f"{len(names)} galaxies have such ones, for example {examples(names)}. Set them to NaN "

@@ -15,8 +15,6 @@ from sfml.triage.codes.cigale import CigaleTable, open_table
 from sfml.triage.codes.text import existing_file
 from sfml.triage.identifiers import check_unique
 
-__all__ = ["read_cigale"]
-
 _SOLAR_LUMINOSITY = 3.828e26  # W: IAU 2015 Resolution B3, arXiv:1510.07674
 _CHI2 = "best.reduced_chi_square"
 

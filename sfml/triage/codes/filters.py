@@ -7,12 +7,6 @@ from typing import TypeVar
 
 from sfml.bands import GAMA, BandSet
 
-__all__ = ["filters_of", "is_gamas"]
-
-# As far as effective wavelengths of one filter are told apart; another survey's filter of the same
-# name is often farther off.
-_TOLERANCE = 0.05
-
 Filter = TypeVar("Filter", int, str)
 
 
@@ -26,9 +20,9 @@ def filters_of(
 ) -> list[Filter]:
     """Find the filter of each band: the one given, else the default of GAMA's own bands.
 
-    `parameter` is what the user's mapping is called, and `advice` says where the filters of the
-    code are listed. Raises where a band has none, two have the same, or the mapping has an entry
-    for what is not a band.
+    `parameter` is what the user's mapping is called, and `advice` says where the code lists its
+    filters. Raises where a band has no filter, two have one, or the mapping has an entry for no
+    band.
     """
     given = given or {}
     strange = [name for name in given if name not in bands.names and name not in GAMA.names]
@@ -37,7 +31,7 @@ def filters_of(
             f"{parameter} has entries for {', '.join(strange)}, which are no bands of this set: "
             f"{', '.join(bands.names)}."
         )
-    known = {**{name: defaults[name] for name in defaults if is_gamas(bands, name)}, **given}
+    known = {**{name: defaults[name] for name in defaults if bands.is_gamas(name)}, **given}
     absent = [name for name in bands.names if name not in known]
     if absent:
         raise ValueError(
@@ -49,11 +43,3 @@ def filters_of(
     if repeated:
         raise ValueError(f"Each band needs a filter of its own; these repeat: {repeated}.")
     return filters
-
-
-def is_gamas(bands: BandSet, name: str) -> bool:
-    """Tell whether a band is GAMA's own, and not another survey's of the same name."""
-    if name not in bands.names or name not in GAMA.names:
-        return False
-    expected = GAMA.wavelengths[GAMA.names.index(name)]
-    return abs(bands.wavelengths[bands.names.index(name)] - expected) < _TOLERANCE * expected

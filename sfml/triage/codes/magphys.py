@@ -15,11 +15,9 @@ import pandas as pd
 from sfml.bands import GAMA, BandSet
 from sfml.tables.writing import write_files
 from sfml.triage.codes.filters import filters_of
-from sfml.triage.codes.photometry import Photometry, as_table, read_photometry
+from sfml.triage.codes.photometry import Galaxies, as_table, read_galaxies
 from sfml.triage.codes.text import Rows, existing_file, numbers, read_fortran_rows, render_rows
 from sfml.triage.identifiers import check_names
-
-__all__ = ["MAGPHYS_FILTER_IDS", "read_magphys_input", "write_magphys"]
 
 OBSERVATIONS, FILTERS, LIBRARIES = "observations.dat", "filters.dat", "zlibs.dat"
 
@@ -121,15 +119,15 @@ def write_magphys(
     # name redshift r r_err W1 W1_err
     6802 0.05 0.00021 2e-06 -99.0 -99.0
     """
-    photometry = read_photometry(X, bands, ids, "Jy")
+    galaxies = read_galaxies(X, bands, ids, "Jy")
     check_names(
-        photometry.ids,
+        galaxies.ids,
         rf"[A-Za-z0-9_.+-]{{1,{longest_name}}}",
         f"MAGPHYS reads up to {longest_name} letters, digits and the signs _ . + - of a name, and "
         "gives files of that name back. Pass shorter names as ids, or raise longest_name if your "
         "version reads longer ones.",
     )
-    _check_sizes(photometry, bands)
+    _check_sizes(galaxies, bands)
     numbers_of_filters = filters_of(
         bands,
         MAGPHYS_FILTER_IDS,
@@ -141,9 +139,9 @@ def write_magphys(
     order = np.argsort(bands.wavelengths, kind="stable")
     write_files(
         {
-            folder / OBSERVATIONS: _render_observations(photometry, bands, order),
+            folder / OBSERVATIONS: _render_observations(galaxies, bands, order),
             folder / FILTERS: _render_filters(bands, numbers_of_filters, order),
-            folder / LIBRARIES: _render_libraries(photometry.redshift, redshift_step),
+            folder / LIBRARIES: _render_libraries(galaxies.redshift, redshift_step),
         },
         overwrite=overwrite,
     )
@@ -195,8 +193,8 @@ def read_magphys_input(directory: str | os.PathLike[str], *, bands: BandSet = GA
     values[:, 1:][values[:, 1:] == _MISSING] = np.nan
     order = [names.index(name) for name in bands.names]
     flux, error = values[:, 1::2][:, order], values[:, 2::2][:, order]
-    photometry = Photometry([row[0] for row in observations.rows], values[:, 0], flux, error)
-    return as_table(photometry, bands, "Jy")
+    galaxies = Galaxies([row[0] for row in observations.rows], values[:, 0], flux, error)
+    return as_table(galaxies, bands, "Jy")
 
 
 def _read_bands(path: Path, bands: BandSet) -> list[str]:
@@ -246,11 +244,11 @@ def _check_observations(path: Path, observations: Rows, names: list[str]) -> Non
             )
 
 
-def _check_sizes(photometry: Photometry, bands: BandSet) -> None:
-    if len(photometry.ids) > _MOST_GALAXIES:
+def _check_sizes(galaxies: Galaxies, bands: BandSet) -> None:
+    if len(galaxies.ids) > _MOST_GALAXIES:
         raise ValueError(
             f"MAGPHYS reads up to {_MOST_GALAXIES} galaxies from a file; got "
-            f"{len(photometry.ids)}. Write them to several folders."
+            f"{len(galaxies.ids)}. Write them to several folders."
         )
     if len(bands) > _MOST_BANDS:
         raise ValueError(f"MAGPHYS reads up to {_MOST_BANDS} bands; got {len(bands)}.")
@@ -262,13 +260,13 @@ def _check_sizes(photometry: Photometry, bands: BandSet) -> None:
     )
 
 
-def _render_observations(photometry: Photometry, bands: BandSet, order: np.ndarray) -> str:
+def _render_observations(galaxies: Galaxies, bands: BandSet, order: np.ndarray) -> str:
     words = ["# name redshift", *(f"{bands.names[i]} {bands.names[i]}_err" for i in order)]
-    values = np.empty((len(photometry.ids), 1 + 2 * len(bands)))
-    values[:, 0] = photometry.redshift
-    values[:, 1::2] = photometry.flux[:, order]
-    values[:, 2::2] = photometry.error[:, order]
-    return render_rows(" ".join(words), photometry.ids, np.nan_to_num(values, nan=_MISSING))
+    values = np.empty((len(galaxies.ids), 1 + 2 * len(bands)))
+    values[:, 0] = galaxies.redshift
+    values[:, 1::2] = galaxies.flux[:, order]
+    values[:, 2::2] = galaxies.error[:, order]
+    return render_rows(" ".join(words), galaxies.ids, np.nan_to_num(values, nan=_MISSING))
 
 
 def _render_filters(bands: BandSet, filter_ids: list[int], order: np.ndarray) -> str:

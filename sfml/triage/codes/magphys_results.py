@@ -14,8 +14,6 @@ import pandas as pd
 from sfml.triage.codes.text import number, read_lines
 from sfml.triage.identifiers import check_unique, examples
 
-__all__ = ["read_magphys"]
-
 # How files begin, and what fit_sed.f of 2010 keeps of their names (outfile1).
 _MARKS, _LONGEST_FILE_NAME = (b"OBSERVED FLUXES", b"BEST FIT MODEL"), 10
 # As the targets are called over their histograms, and in the line of best-fit values.

@@ -10,11 +10,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = [
-    *("Rows", "existing_file", "number", "numbers", "read_fortran_rows", "read_lines"),
-    *("read_named_rows", "render_rows"),
-]
-
 # The D or Q of an exponent, or where Fortran leaves its letter out: 1.0D-5, 1.000-120.
 _EXPONENT = re.compile(r"(?<=[\d.])(?:[dq](?=[+-]?\d)|(?=[+-]\d))", re.IGNORECASE)
 
@@ -54,10 +49,7 @@ def render_rows(header: str, names: Iterable[str], values: np.ndarray) -> str:
 
 
 def read_fortran_rows(path: Path) -> Rows:
-    """Read a table as Fortran's list-directed input does, whose first line is no data.
-
-    Words are separated by spaces, tabs or commas. Comments, which start with #, are left out.
-    """
+    """Read a table as Fortran's list-directed input does; its first line is no data, # comments."""
     first, *others = [line.replace(",", " ") for line in read_lines(path)]
     kept = [re.split(r"(?:^|\s)#", line)[0].split() for line in others]
     rows = {i: words for i, words in enumerate(kept, start=2) if words}
