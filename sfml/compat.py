@@ -29,6 +29,9 @@ from sklearn.utils._set_output import _wrap_data_with_container as wrap_output
 # Parameters of nested estimators by name, as Pipeline and VotingRegressor have them.
 from sklearn.utils.metaestimators import _BaseComposition as BaseComposition
 
+# Names of the inputs, or x0, x1, ... where they have none.
+from sklearn.utils.validation import _check_feature_names_in as check_feature_names_in
+
 # Weights as scikit-learn checks them.
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 
@@ -40,6 +43,7 @@ __all__ = [
     "Options",
     "Scorer",
     "StrOptions",
+    "check_feature_names_in",
     "check_sample_weight",
     "configured_keras_backend",
     "has_keras_metrics",

@@ -17,6 +17,7 @@ import pytest
 import sklearn.preprocessing
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.decomposition import PCA
+from sklearn.ensemble import RandomForestRegressor
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.model_selection import GridSearchCV, cross_validate
@@ -637,7 +638,12 @@ class TestMessages:
             with pytest.raises(ValueError, match="estimators"):
                 sfml.StarFormationRegressor(wrong).fit(values, y)
         pairs = tuple((target, Ridge()) for target in TARGETS)
-        assert sfml.StarFormationRegressor(pairs).fit(values, y).predict(values).shape == y.shape
+        model = sfml.StarFormationRegressor(pairs).set_params(sfr=LinearRegression())
+        assert model.fit(values, y).predict(values).shape == y.shape
+        assert isinstance(model.named_estimators_["sfr"], LinearRegression)
+        forest = sfml.StarFormationRegressor(RandomForestRegressor(3))
+        assert forest.get_params()["estimators__n_estimators"] == 3
+        assert clone(forest).fit(values, y).predict(values).shape == y.shape
 
 
 class TestTablesByName:

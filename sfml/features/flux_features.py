@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import check_consistent_length
-from sklearn.utils.validation import _check_feature_names_in, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sfml.bands import GAMA, BandSet
 from sfml.base import fit_method
-from sfml.compat import StrOptions
+from sfml.compat import StrOptions, check_feature_names_in
 from sfml.features.cosmology import log_distance_factor
 from sfml.features.redshift_grid import RedshiftGrid, find_redshift_grid
 from sfml.features.reference import ReferenceFlux, learn_reference
@@ -338,7 +338,7 @@ class FluxFeatures(TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         layout = self.layout_
         if layout.bands is None:
-            bands = list(_check_feature_names_in(self, input_features))[:-1]
+            bands = list(check_feature_names_in(self, input_features))[:-1]
         else:
             bands = layout.band_names
         names = [f"{band}_asinh" for band in bands]

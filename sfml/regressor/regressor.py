@@ -221,7 +221,9 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
         -------
         dict
         """
-        return self._get_params("estimators", deep=deep)
+        if isinstance(self.estimators, list | tuple):
+            return self._get_params("estimators", deep=deep)
+        return super().get_params(deep=deep)  # an ensemble is no list, though it can be iterated
 
     def set_params(self, **params: Any) -> StarFormationRegressor:
         """Set parameters, replace regressors, or set the regressors' parameters.
@@ -235,6 +237,8 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
         -------
         self
         """
+        if isinstance(self.estimators, tuple):  # in which nothing can be replaced
+            self.estimators = list(self.estimators)
         self._set_params("estimators", **params)
         return self
 
