@@ -259,7 +259,7 @@ class TestCoverage:
         assert metrics.mean_width([9.0, 10.0], lower, upper) == np.inf
 
     def test_tables(self):
-        true = pl.DataFrame({"sfr": self.true})
+        true = pl.DataFrame({"stellar_mass": self.true})
         assert metrics.coverage(true, pd.Series(self.lower), self.upper.tolist()) == 0.5
 
     def test_errors(self):
@@ -277,7 +277,7 @@ class TestCoverage:
             metrics.pinaw(true, lower, upper, span=(5, 95))
         with pytest.raises(ValueError, match="of 4 rows, 0 have NaN in y_true and 4 in lower"):
             metrics.coverage(true, np.full(4, np.nan), upper)
-        coded = np.column_stack([true, true, [-999.0, 0, 0, 0]])
+        coded = np.column_stack([true, true - 9, [-999.0, 0, 0, 0]])
         with pytest.raises(ValueError, match="dust_luminosity must be in dex"):
             metrics.coverage(coded, coded - 1, coded + 1)
         named = pd.DataFrame({"a": true, "b": true})
@@ -456,7 +456,11 @@ class TestBinnedCoverage:
         z = np.random.default_rng(3).uniform(0, 0.5, 2000)
         mean, sigma = gaussian.mean[:, 0], np.where(z > 0.4, 0.5, 1.0) * gaussian.sigma[:, 0]
         table = metrics.binned_coverage(
-            gaussian.y[:, 0], mean - sigma, mean + sigma, pd.Series(z, name="Z"), targets="sfr"
+            gaussian.y[:, 0],
+            mean - sigma,
+            mean + sigma,
+            pd.Series(z, name="Z"),
+            targets="stellar_mass",
         )
         assert table.n.tolist() == [400] * 5
         assert (table.coverage[:4] > 0.6).all()
@@ -594,11 +598,11 @@ class TestNames:
     def test_rows_in_another_order_are_refused(self, gaussian):
         y = pd.DataFrame(gaussian.y[:4], columns=list(TARGETS))
         ends = pd.DataFrame(gaussian.y[:4], columns=list(TARGETS))[::-1]
-        with pytest.raises(ValueError, match="y_true and lower hold the same index labels"):
+        with pytest.raises(ValueError, match="y_true and lower have the same index labels"):
             metrics.coverage(y, ends, ends)
-        with pytest.raises(ValueError, match="y_true and by hold the same index labels"):
+        with pytest.raises(ValueError, match="y_true and by have the same index labels"):
             metrics.binned_coverage(y, y - 1, y + 1, ends["sfr"])
-        with pytest.raises(ValueError, match="z_true and z_pred hold the same index labels"):
+        with pytest.raises(ValueError, match="z_true and z_pred have the same index labels"):
             metrics.photoz_bias(y["sfr"], ends["sfr"])
 
 

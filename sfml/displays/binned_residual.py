@@ -93,10 +93,7 @@ class BinnedResidualDisplay(Display):
         by: Any,
         *,
         coverage: float = 0.68,
-        target: str | int | None = None,
-        by_name: str | None = None,
-        n_bins: int = 10,
-        ax: Axes | None = None,
+        **options: Any,
     ) -> Self:
         """Predict the median and the central interval, then draw one target.
 
@@ -105,10 +102,8 @@ class BinnedResidualDisplay(Display):
         estimator, X, y, by
         coverage : float, default=0.68
             Nominal coverage of the interval, between 0 and 1.
-        target, by_name
-        n_bins : int, default=10
-            Number of bins.
-        ax
+        **options : dict
+            As for `from_predictions`.
 
         Returns
         -------
@@ -125,11 +120,8 @@ class BinnedResidualDisplay(Display):
             lower=quantiles[..., 0],
             upper=quantiles[..., 2],
             coverage=coverage,
-            target=target,
             targets=targets,
-            by_name=by_name,
-            n_bins=n_bins,
-            ax=ax,
+            **options,
         )
 
     @classmethod

@@ -79,30 +79,22 @@ class PredictionDisplay(Display):
     panel_size = (5.6, 6.4)
 
     @classmethod
-    def from_estimator(
-        cls,
-        estimator: Any,
-        X: Any,
-        y: Any,
-        *,
-        target: str | int | None = None,
-        truth: str = "actual",
-        ax: Axes | None = None,
-    ) -> Self:
+    def from_estimator(cls, estimator: Any, X: Any, y: Any, **options: Any) -> Self:
         """Predict, then draw one target.
 
         Parameters
         ----------
-        estimator, X, y, target, truth, ax
+        estimator, X, y
+        **options : dict
+            `target`, `truth` and `ax`, as for `from_predictions`.
 
         Returns
         -------
         PredictionDisplay
         """
         labels, targets = read_labels(estimator, X, y)
-        return cls.from_predictions(
-            labels, predict_with(estimator, X), target=target, targets=targets, truth=truth, ax=ax
-        )
+        y_pred = predict_with(estimator, X)
+        return cls.from_predictions(labels, y_pred, targets=targets, **options)
 
     @classmethod
     def from_predictions(

@@ -20,10 +20,7 @@ def inside(pair: Pair) -> np.ndarray:
 def coverage(pair: Pair) -> float:
     """Fraction of the labels inside their intervals, also called PICP.
 
-    Returns
-    -------
-    float or ndarray of shape (n_targets,)
-        Between 0 and 1; of calibrated intervals, close to their nominal coverage.
+    Between 0 and 1; of calibrated intervals, close to their nominal coverage.
 
     Examples
     --------
@@ -38,16 +35,13 @@ def coverage(pair: Pair) -> float:
 def ace(pair: Pair, coverage: float) -> float:
     """Average coverage error: empirical minus nominal coverage of the intervals.
 
+    Between -1 and 1: negative where the intervals are too narrow, positive where too wide.
+    Opposite errors of several targets cancel in their mean.
+
     Parameters
     ----------
     coverage : float
         Nominal coverage of the intervals, between 0 and 1.
-
-    Returns
-    -------
-    float or ndarray of shape (n_targets,)
-        Between -1 and 1: negative where the intervals are too narrow, positive where too wide.
-        Opposite errors of several targets cancel in their mean.
 
     References
     ----------
@@ -67,10 +61,7 @@ def ace(pair: Pair, coverage: float) -> float:
 def mean_width(pair: Pair) -> float:
     """Mean width of the intervals of those galaxies that have a label.
 
-    Returns
-    -------
-    float or ndarray of shape (n_targets,)
-        In dex. To be read beside `coverage`: any width can be had by covering less.
+    In dex. To be read beside `coverage`: any width can be had by covering less.
 
     Examples
     --------
@@ -85,17 +76,14 @@ def mean_width(pair: Pair) -> float:
 def pinaw(pair: Pair, *, span: tuple[float, float] = (0.0, 1.0)) -> float:
     """Prediction-interval normalised average width: `mean_width` over the range of the labels.
 
+    A width of 1 says no more than the labels' own range does.
+
     Parameters
     ----------
     span : (float, float), default=(0.0, 1.0)
         Levels of the two quantiles of the labels between which their range is measured. The
         default is the full range, which is the usual definition [1]_, and depends on the two most
         extreme galaxies. The published code of mirkwood [2]_ takes (0.05, 0.95).
-
-    Returns
-    -------
-    float or ndarray of shape (n_targets,)
-        A width of 1 says no more than the labels' own range does.
 
     Raises
     ------
@@ -134,15 +122,12 @@ def interval_score(pair: Pair, coverage: float) -> float:
     With a = 1 - coverage, a label outside costs 2 / a times its distance from the interval. The
     expected score is least for the true central interval, neither wider nor narrower.
 
+    In dex; the smaller, the better.
+
     Parameters
     ----------
     coverage : float
         Nominal coverage of the intervals, between 0 and 1.
-
-    Returns
-    -------
-    float or ndarray of shape (n_targets,)
-        In dex; the smaller, the better.
 
     References
     ----------

@@ -82,7 +82,7 @@ def read_labels(
             f"The estimator predicts {', '.join(known)}, in this order; got targets={given}. "
             "Leave targets out."
         )
-    return read_targets(y, known or given)
+    return read_targets(y, known or given or read_values(y, "y")[1])
 
 
 def predict_with(estimator: Any, X: Any) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import re
 from collections.abc import Callable
 from typing import Any, Protocol, cast
 
@@ -11,6 +12,9 @@ import numpy as np
 
 from sfml.metrics.docs import describe_shared
 from sfml.metrics.pairing import Pair, over_targets
+
+_PARAMETERS = "Parameters\n----------\n"
+_RETURNS = "Returns\n-------\nfloat or ndarray of shape (n_targets,)\n\n"
 
 
 class Metric(Protocol):
@@ -26,7 +30,7 @@ def per_target(make_pairs: Callable[..., list[Pair]]) -> Callable[[Callable[...,
     """Make a metric of a pair one of labels and predictions, as `make_pairs` takes them.
 
     After these come the other arguments of the metric, then `sample_weight` and `multioutput`. All
-    but the metric's own are described in `sfml.metrics.docs`.
+    but the metric's own are described in `sfml.metrics.docs`, and what is returned here.
     """
     positional, keyword = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
     parameters = inspect.signature(make_pairs).parameters.values()
@@ -51,12 +55,13 @@ def per_target(make_pairs: Callable[..., list[Pair]]) -> Callable[[Callable[...,
             pairs = make_pairs(*arrays, sample_weight=weight)
             return over_targets(lambda pair: metric(pair, **rest), pairs, multioutput)
 
-        head, returns, tail = inspect.cleandoc(metric.__doc__ or "").partition("Returns\n")
-        summary, _, described = head.partition("Parameters\n----------\n")
+        doc = inspect.cleandoc(metric.__doc__ or "")
+        summary, *rest = re.split(r"(?=^\w+\n---+$)", doc, flags=re.MULTILINE)
+        described = rest.pop(0).removeprefix(_PARAMETERS) if _PARAMETERS in doc else ""
         described = f"{', '.join(given)}\n{described.strip()}".strip()
         public.__doc__ = (
-            f"{summary}Parameters\n----------\n{described}\nsample_weight, multioutput\n\n"
-            f"{returns}{tail}"
+            f"{summary.strip()}\n\n{_PARAMETERS}{described}\nsample_weight, multioutput\n\n"
+            f"{_RETURNS}{''.join(rest)}"
         )
         public.__signature__ = signature  # type: ignore[attr-defined]
         public.of_pair = metric  # type: ignore[attr-defined]

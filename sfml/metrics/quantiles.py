@@ -24,10 +24,7 @@ def pinball_loss(pair: Pair) -> float:
     label y and a predicted quantile q. At level 0.5, which may stand alone, it is half of
     `mad`.
 
-    Returns
-    -------
-    float or ndarray of shape (n_targets,)
-        In dex; the smaller, the better.
+    In dex; the smaller, the better.
 
     References
     ----------
@@ -99,10 +96,7 @@ def crps(pair: Pair) -> float:
     here exact for the predicted CDF as `pit` interpolates it; a normal distribution needs only
     two levels.
 
-    Returns
-    -------
-    float or ndarray of shape (n_targets,)
-        In dex; the smaller, the better.
+    In dex; the smaller, the better.
 
     References
     ----------

@@ -20,10 +20,7 @@ def error(pair: Pair) -> float:
     This is the standard deviation of all residuals, outliers included (`nmad` is robust). A
     constant offset leaves it unchanged; `bias` measures that.
 
-    Returns
-    -------
-    float or ndarray of shape (n_targets,)
-        In dex.
+    In dex.
 
     References
     ----------
@@ -42,10 +39,7 @@ def error(pair: Pair) -> float:
 def rmse(pair: Pair) -> float:
     """Root mean square of the residuals, which counts a constant offset as well as the scatter.
 
-    Returns
-    -------
-    float or ndarray of shape (n_targets,)
-        In dex; for each target, ``rmse**2 == error**2 + bias**2``.
+    In dex; for each target, ``rmse**2 == error**2 + bias**2``.
 
     Examples
     --------
@@ -62,10 +56,7 @@ def mad(pair: Pair) -> float:
 
     This is what scikit-learn calls ``mean_absolute_error``. For the median, see `nmad`.
 
-    Returns
-    -------
-    float or ndarray of shape (n_targets,)
-        In dex.
+    In dex.
 
     Examples
     --------
@@ -83,10 +74,7 @@ def nmad(pair: Pair) -> float:
     For normally distributed residuals it equals their standard deviation, and outliers barely
     move it.
 
-    Returns
-    -------
-    float or ndarray of shape (n_targets,)
-        In dex.
+    In dex.
 
     Examples
     --------
@@ -101,10 +89,7 @@ def nmad(pair: Pair) -> float:
 def bias(pair: Pair) -> float:
     """Mean residual, predicted minus actual: positive where predictions are too high.
 
-    Returns
-    -------
-    float or ndarray of shape (n_targets,)
-        In dex. Opposite biases of several targets cancel in their mean.
+    In dex. Opposite biases of several targets cancel in their mean.
 
     Examples
     --------
@@ -121,6 +106,8 @@ def outlier_fraction(
 ) -> float:
     """Fraction of galaxies whose residual is larger than a threshold.
 
+    Between 0 and 1.
+
     Parameters
     ----------
     threshold : float, default=0.3
@@ -129,11 +116,6 @@ def outlier_fraction(
         "dex": outliers have ``|residual| > threshold``. "sigma": they have
         ``|residual - bias| > threshold * error``, with the `bias` and `error` of all galaxies,
         outliers included.
-
-    Returns
-    -------
-    float or ndarray of shape (n_targets,)
-        Between 0 and 1.
 
     Raises
     ------
@@ -160,11 +142,8 @@ def outlier_fraction(
 def r2(pair: Pair) -> float:
     """Coefficient of determination, scikit-learn's ``r2_score`` with NaN left out.
 
-    Returns
-    -------
-    float or ndarray of shape (n_targets,)
-        1 for perfect predictions, 0 for the mean of the labels. As in scikit-learn, labels that
-        are all equal give 1 if the predictions are perfect and 0 otherwise.
+    1 for perfect predictions, 0 for the mean of the labels. As in scikit-learn, labels that
+    are all equal give 1 if the predictions are perfect and 0 otherwise.
 
     Raises
     ------
@@ -186,16 +165,13 @@ def r2(pair: Pair) -> float:
 def adjusted_r2(pair: Pair, n_features: int) -> float:
     """`r2` adjusted for the number of inputs p: 1 - (1 - r2) (n - 1) / (n - p - 1).
 
+    At most `r2`.
+
     Parameters
     ----------
     n_features : int
         Number of inputs p of the model, such as ``pipe[-1].n_features_in_``; the paper's has 22,
         the fluxes of 21 bands and the redshift.
-
-    Returns
-    -------
-    float or ndarray of shape (n_targets,)
-        At most `r2`.
 
     Raises
     ------
