@@ -1,14 +1,21 @@
 """The networks: training against plain Keras, prediction in NumPy, seeds, callbacks."""
 
+import copy
+import os
 import pickle
 import subprocess
 import sys
+import tracemalloc
 import warnings
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.special import erf
+from sklearn.exceptions import NotFittedError
+from sklearn.utils import get_tags
+from sklearn.utils.validation import has_fit_parameter
 
 from sfml import KerasMLPRegressor
 from sfml.neural import backend
@@ -47,6 +54,7 @@ def build(**spec):
 
 
 def in_memory(x, y):
+    x, y = ([a] if a.ndim == 2 else a for a in (x, y))
     return backend.load("trainer").InMemoryData.from_arrays(x, y, 32)
 
 
@@ -506,7 +514,7 @@ class TestQuantiles:
 
     @pytest.mark.parametrize("quantiles", [0.5, "0.5"])
     def test_what_is_no_sequence(self, data, quantiles):
-        with pytest.raises(ValueError, match="'quantiles' parameter .* array-like or None"):
+        with pytest.raises(ValueError, match=r"'quantiles' parameter .* array-like or None"):
             small(quantiles=quantiles).fit(*data)
 
     def test_another_loss_has_none(self, data):
@@ -700,3 +708,469 @@ def test_quantiles_never_cross(data):
     assert (np.diff(raw, axis=1) < 0).any()
     assert (np.diff(sorted_, axis=1) >= 0).all()
     np.testing.assert_array_equal(sorted_[:, 1], raw[:, 1])
+
+
+NAMES = ["flux", "z", "luminosity"]
+
+
+class TestColumnNames:
+    def test_names_are_those_of_a_table_or_given_to_fit(self, data):
+        X, y = data
+        by_number = small(offset_feature=2, ignored_features=(1,)).fit(X, y)
+        named = small(offset_feature="luminosity", ignored_features=["z"])
+        table = pd.DataFrame(X, columns=NAMES)
+        np.testing.assert_array_equal(named.fit(table, y).predict(table), by_number.predict(X))
+        np.testing.assert_array_equal(
+            named.fit(X, y, feature_names=NAMES).predict(X), by_number.predict(X)
+        )
+        assert named.inputs_.columns == (0,)
+        moved = named.fit(X[:, [2, 0, 1]], y, feature_names=["luminosity", "flux", "z"])
+        np.testing.assert_array_equal(moved.predict(X[:, [2, 0, 1]]), by_number.predict(X))
+
+    @pytest.mark.parametrize("parameter", ["offset_feature", "ignored_features"])
+    def test_an_absent_name(self, data, parameter):
+        X, y = data
+        value = "luminosty" if parameter == "offset_feature" else ("luminosty",)
+        message = rf"{parameter} names 'luminosty'.*Did you mean 'luminosity'\? .*flux, z, lum"
+        with pytest.raises(ValueError, match=message):
+            small(**{parameter: value}).fit(X, y, feature_names=NAMES)
+        with pytest.raises(ValueError, match="have no names: fit a table, pass feature_names"):
+            small(**{parameter: value}).fit(X, y)
+
+    def test_an_ambiguous_name(self, data):
+        with pytest.raises(ValueError, match="'z', which is not one column of X"):
+            small(offset_feature="z").fit(*data, feature_names=["z", "z", "luminosity"])
+
+    @pytest.mark.parametrize("names", [NAMES[:2], "flux", [0, 1, 2]])
+    def test_names_that_do_not_fit(self, data, names):
+        with pytest.raises(ValueError, match="one name per column of X, 3 in all"):
+            small().fit(*data, feature_names=names)
+
+    def test_names_that_contradict_the_table(self, data):
+        table = pd.DataFrame(data[0], columns=NAMES)
+        with pytest.raises(ValueError, match="differ from the columns of X"):
+            small().fit(table, data[1], feature_names=NAMES[::-1])
+
+    @pytest.mark.parametrize("column", [3, -4])
+    def test_numbers_out_of_range(self, data, column):
+        for parameters in ({"offset_feature": column}, {"ignored_features": (column,)}):
+            with pytest.raises(ValueError, match=f"gives column {column} of X, which has 3"):
+                small(**parameters).fit(*data)
+
+
+class TestOffsetMap:
+    def test_it_undoes_a_scaler(self, data):
+        """A standardised offset with the map back to dex is the offset in dex."""
+        X, y = data
+        dex = 10 + 3 * np.random.default_rng(1).normal(size=(len(X), 1))
+        mean, scale = dex.mean(), dex.std()
+        plain = small(offset_feature=-1).fit(np.hstack([X, dex]), y + dex.ravel())
+        scaled = np.hstack([X, (dex - mean) / scale])
+        mapped = small(offset_feature=-1).fit(scaled, y + dex.ravel(), offset_map=(scale, mean))
+        np.testing.assert_allclose(
+            mapped.predict(scaled), plain.predict(np.hstack([X, dex])), atol=1e-4
+        )
+        np.testing.assert_allclose(mapped.gradient(scaled)[:, 3], scale)
+        unmapped = small(offset_feature=-1).fit(scaled, y + dex.ravel())
+        assert (mapped.inputs_.slope, unmapped.inputs_.slope) == (scale, 1)
+
+    def test_keras_has_the_rest(self, data):
+        X, y = data
+        mlp = small(offset_feature=1, scale_target=True).fit(X, y, offset_map=(2, -5))
+        network = mlp.to_keras().predict(X[:, [0, 2]].astype(np.float32), verbose=0)
+        assert mlp.inputs_.columns == (0, 2)
+        expected = network + 2 * X[:, [1]] - 5
+        np.testing.assert_allclose(mlp.predict(X), expected.ravel(), rtol=2e-5)
+
+    def test_rows_without_an_offset_have_no_prediction_and_no_gradient(self, data):
+        X, y = data
+        gaps = X.copy()
+        gaps[5, 2] = gaps[7, 0] = np.nan
+        mlp = small(offset_feature=2, fill_missing=True).fit(X, y)
+        for values in (mlp.predict(gaps), mlp.gradient(gaps).sum(axis=1)):
+            assert np.flatnonzero(np.isnan(values)).tolist() == [5]
+
+    @pytest.mark.parametrize("given", [(1,), (1, np.nan), (1, 2, 3), 2.0])
+    def test_what_is_no_map(self, data, given):
+        with pytest.raises(ValueError, match=r"offset_map must be two numbers, \(slope, intercept"):
+            small(offset_feature=0).fit(*data, offset_map=given)
+
+    def test_it_needs_an_offset(self, data):
+        with pytest.raises(ValueError, match="needs offset_feature, which is None"):
+            small().fit(*data, offset_map=(1, 0))
+
+
+WHOLE_BATCH = {
+    "batch_size": 1024,
+    "validation_fraction": 0,
+    "patience": None,
+    "epochs": 30,
+    "learning_rate": 0.01,
+    "scale_target": True,
+}
+
+
+class TestSampleWeight:
+    @pytest.mark.parametrize("constant", [1, 0.1, 1e6])
+    @pytest.mark.parametrize("with_variants", [False, True])
+    def test_equal_weights_are_none(self, data, constant, with_variants):
+        X, y = data
+        options = {"variants": [X + 0.1]} if with_variants else {}
+        weighted = small(scale_target=True).fit(X, y, np.full(len(X), constant), **options)
+        plain = small(scale_target=True).fit(X, y, **options)
+        np.testing.assert_array_equal(weighted.predict(X), plain.predict(X))
+
+    @pytest.mark.parametrize("with_variants", [False, True])
+    def test_rows_of_weight_zero_are_left_out(self, data, with_variants):
+        X, y = data
+        kept = np.random.default_rng(0).random(len(X)) < 0.7
+        wrong, odd = np.where(kept, y, 1e6), np.where(kept[:, np.newaxis], X, 1e3)
+        options, fewer = (
+            ({"variants": [odd + 0.1]}, {"variants": [X[kept] + 0.1]})
+            if with_variants
+            else ({}, {})
+        )
+        weighted = small(scale_target=True).fit(odd, wrong, 2.0 * kept, **options)
+        fewer = small(scale_target=True).fit(X[kept], y[kept], **fewer)
+        np.testing.assert_array_equal(weighted.predict(X), fewer.predict(X))
+        assert weighted.n_train_ == fewer.n_train_
+
+    def test_weights_are_repeated_rows(self, data):
+        X, y = data
+        times = np.random.default_rng(0).integers(0, 4, len(X))
+        weighted = small(**WHOLE_BATCH).fit(X, y, times)
+        repeated = small(**WHOLE_BATCH).fit(X.repeat(times, axis=0), y.repeat(times))
+        plain = small(**WHOLE_BATCH).fit(X, y)
+        np.testing.assert_allclose(weighted.predict(X), repeated.predict(X), atol=1e-3)
+        assert np.abs(plain.predict(X) - repeated.predict(X)).max() > 0.02
+        np.testing.assert_allclose(weighted.history_["loss"], repeated.history_["loss"], rtol=1e-3)
+        np.testing.assert_allclose(weighted.scaling_, repeated.scaling_)
+
+    def test_in_many_batches_each_row_takes_its_own_weight(self, data):
+        """Half of the rows are wrong by 5, and weigh next to nothing."""
+        X, y = data
+        wrong = np.arange(len(X)) % 2 == 0
+        mlp = small(**{**WHOLE_BATCH, "batch_size": 16, "epochs": 60, "scale_target": False})
+        mlp.set_params(learning_rate=0.02)
+        weights = np.where(wrong, 1e-6, 1)
+        for options in ({}, {"variants": [X, X]}):
+            mlp.fit(X, y + 5 * wrong, weights, **options)
+            assert np.abs(mlp.predict(X) - y).mean() < 0.6
+
+    def test_the_validation_loss_is_weighted(self, data):
+        X, y = data
+        weights = np.random.default_rng(0).random(60) * (np.arange(60) % 3 > 0)
+        mlp = small(epochs=1, patience=None)
+        mlp.fit(X[:150], y[:150], X_val=X[150:], y_val=y[150:], sample_weight_val=weights)
+        loss = np.average(np.abs(mlp.predict(X[150:]) - y[150:]), weights=weights)
+        assert mlp.history_["val_loss"].iloc[-1] == pytest.approx(loss, rel=1e-4)
+        assert mlp.n_validation_ == 40
+
+    def test_rows_set_aside_keep_their_weights(self, data):
+        X, y = data
+        weights = np.random.default_rng(0).random(len(X))
+        mlp = small(epochs=1, patience=None).fit(X, y, weights)
+        rng = np.random.default_rng(np.random.RandomState(0).randint(2**31 - 1))
+        aside = rng.permutation(len(X))[:42]
+        loss = np.average(np.abs(mlp.predict(X[aside]) - y[aside]), weights=weights[aside])
+        assert mlp.history_["val_loss"].iloc[-1] == pytest.approx(loss, rel=1e-4)
+
+    @pytest.mark.parametrize(
+        ("bad", "message"),
+        [
+            (-1, "finite and not negative: row 3 has -1.0, one of 1"),
+            (np.nan, "finite and not negative: row 3 has nan"),
+            (np.inf, "finite and not negative: row 3 has inf"),
+        ],
+    )
+    def test_weights_that_are_none(self, data, bad, message):
+        X, y = data
+        weights = np.ones(len(X))
+        weights[3] = bad
+        with pytest.raises(ValueError, match=f"^sample_weight must be {message}"):
+            small().fit(X, y, weights)
+        with pytest.raises(ValueError, match=f"^sample_weight_val must be {message}"):
+            small().fit(X, y, X_val=X, y_val=y, sample_weight_val=weights)
+
+    def test_wrong_numbers_of_weights(self, data):
+        X, y = data
+        with pytest.raises(ValueError, match="one weight per row, 210 in all"):
+            small().fit(X, y, np.ones(5))
+        with pytest.raises(ValueError, match="sample_weight is zero for all 210 rows"):
+            small().fit(X, y, np.zeros(len(X)))
+        with pytest.raises(ValueError, match="fewer than two rows of weight greater than 0"):
+            small().fit(X, y, np.arange(len(X)) == 3)
+        with pytest.raises(ValueError, match=r"^sample_weight_val needs X_val"):
+            small().fit(X, y, sample_weight_val=np.ones(3))
+
+    def test_a_callback_that_wants_batches_does_not_lose_them(self, data):
+        class Count(keras.callbacks.Callback):
+            def on_train_batch_end(self, batch, logs=None):
+                pass
+
+        X, y = data
+        times = np.random.default_rng(0).integers(0, 4, len(X))
+        with pytest.warns(UserWarning, match="Count asks for every batch"):
+            plain = small(**WHOLE_BATCH, callbacks=[Count()]).fit(X, y, times)
+        compiled = small(**WHOLE_BATCH).fit(X, y, times)
+        np.testing.assert_allclose(plain.predict(X), compiled.predict(X), atol=1e-3)
+
+    def test_weights_alone_are_routed(self):
+        assert has_fit_parameter(KerasMLPRegressor(), "variants")
+        requests = small().set_fit_request(sample_weight=True).get_metadata_routing().fit.requests
+        assert requests == {"sample_weight": True}
+
+
+OTHER_PARAMETERS = {
+    "hidden_layer_sizes": (3,),
+    "activation": "tanh",
+    "kernel_initializer": "zeros",
+    "loss": "mean_squared_error",
+    "optimizer": "sgd",
+    "learning_rate": 1.0,
+    "schedule": "one_cycle",
+    "weight_decay": 0.5,
+    "batch_size": 1,
+    "epochs": 1,
+    "patience": 1,
+    "validation_fraction": 0.5,
+    "quantiles": (0.5,),
+    "offset_feature": 0,
+    "ignored_features": (),
+    "fill_missing": False,
+    "scale_target": False,
+    "n_networks": 2,
+    "warm_start": True,
+    "callbacks": [],
+    "random_state": 7,
+    "verbose": 1,
+}
+
+
+class TestFixedAfterFit:
+    @pytest.fixture(scope="class")
+    def fitted(self, data):
+        X, y = data
+        mlp = small(
+            quantiles=THREE_LEVELS,
+            offset_feature=2,
+            ignored_features=(1,),
+            fill_missing=True,
+            scale_target=True,
+        )
+        gaps = np.where(np.arange(3) == 0, np.where(X > 1, np.nan, X), X)
+        return mlp.fit(gaps, y, offset_map=(2, 1)), gaps
+
+    @pytest.mark.parametrize("name", OTHER_PARAMETERS)
+    def test_setting_a_parameter_changes_nothing(self, fitted, name):
+        mlp, X = fitted
+        before = self.outputs(mlp, X)
+        changed = copy.deepcopy(mlp).set_params(**{name: OTHER_PARAMETERS[name]})
+        for a, b in zip(before, self.outputs(changed, X), strict=True):
+            np.testing.assert_array_equal(a, b)
+        assert get_tags(changed).input_tags.allow_nan
+
+    def test_all_parameters_are_tried(self):
+        assert OTHER_PARAMETERS.keys() == KerasMLPRegressor().get_params().keys()
+        defaults = KerasMLPRegressor().get_params()
+        assert all(
+            v != defaults[k] or k in SMALL or v in ((), False) for k, v in OTHER_PARAMETERS.items()
+        )
+
+    def test_several_networks_stay_several(self, data):
+        mlp = small(n_networks=2).fit(*data).set_params(n_networks=1)
+        with pytest.raises(ValueError, match="this regressor has 2"):
+            mlp.to_keras()
+
+    def test_changing_the_sequence_in_place_changes_nothing(self, data):
+        levels, ignored = np.array(THREE_LEVELS), [0]
+        mlp = small(quantiles=levels, ignored_features=ignored).fit(*data)
+        before = mlp.predict(data[0])
+        levels[:], ignored[0] = (0.5, 0.6, 0.7), 2
+        np.testing.assert_array_equal(mlp.predict(data[0]), before)
+
+    @staticmethod
+    def outputs(mlp, X):
+        network = mlp.to_keras()
+        inputs = np.nan_to_num(X[:, [0]]).astype(np.float32)
+        return [
+            mlp.predict(X),
+            mlp.predict_quantiles(X),
+            mlp.raw_quantiles(X),
+            mlp.gradient(X),
+            network.predict(inputs, verbose=0),
+            *network.get_weights(),
+            [layer.activation.__name__ for layer in network.layers],
+            type(network.optimizer).__name__,
+        ]
+
+
+class Interrupt(keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch == 1:
+            raise KeyboardInterrupt
+
+
+class TestAFitThatFails:
+    @pytest.mark.parametrize(
+        ("parameters", "error"),
+        [
+            ({"callbacks": [Interrupt]}, KeyboardInterrupt),
+            ({"epochs": 0}, ValueError),
+            ({"offset_feature": "absent"}, ValueError),
+            ({"optimizer": "sgd", "learning_rate": 1e30, "epochs": 50}, ValueError),
+            ({"quantiles": None, "hidden_layer_sizes": (0,)}, ValueError),
+        ],
+        ids=str,
+    )
+    def test_the_last_fit_stays(self, data, parameters, error):
+        X, y = data
+        mlp = small(quantiles=THREE_LEVELS, offset_feature=2, scale_target=True).fit(X, y)
+        before, history = mlp.predict_quantiles(X), mlp.history_
+        with pytest.raises(error):
+            mlp.set_params(**parameters).fit(np.c_[X, X], np.c_[y, y])
+        np.testing.assert_array_equal(mlp.predict_quantiles(X), before)
+        assert mlp.history_ is history
+        assert mlp.n_features_in_ == 3
+
+    @pytest.mark.parametrize("parameters", [{"callbacks": [Interrupt]}, {"epochs": 0}], ids=str)
+    def test_a_first_one_leaves_nothing(self, data, parameters):
+        mlp = small(**parameters)
+        with pytest.raises((KeyboardInterrupt, ValueError)):
+            mlp.fit(*data)
+        for call in (mlp.predict, mlp.predict_quantiles, mlp.raw_quantiles, mlp.gradient):
+            with pytest.raises(NotFittedError):
+                call(data[0])
+
+
+class TestFloatingPointErrors:
+    @pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
+    def test_none_is_raised(self, data, activation):
+        X, y = data
+        mlp = small(activation=activation, quantiles=THREE_LEVELS, n_networks=2)
+        far = X * np.array([1e-200, 1e30, 1e60])
+        tiny = np.full((2 * BLOCK_ROWS, 3), 1e-30)
+        with np.errstate(all="raise"), warnings.catch_warnings():
+            warnings.simplefilter("error")
+            mlp.fit(X * np.array([1e-45, 1, 1]), y)
+            expected = mlp.predict(X)
+            for rows in (far, tiny, X * 1e4):
+                for call in (mlp.predict, mlp.predict_quantiles, mlp.gradient):
+                    call(rows)
+        np.testing.assert_array_equal(mlp.predict(X), expected)
+
+
+@pytest.mark.parametrize("setting", ["float64", "float16", "mixed_float16", "mixed_bfloat16"])
+def test_keras_float_types_play_no_part(data, setting):
+    X, y = data
+    float_type, policy = keras.config.floatx(), keras.config.dtype_policy()
+    # One network per case, so that none is lent that another case has built.
+    sizes = (9, 4 + ["float64", "float16", "mixed_float16", "mixed_bfloat16"].index(setting))
+    cases = [
+        {"optimizer": "adam"},
+        {"optimizer": "nadam", "quantiles": THREE_LEVELS, "schedule": "one_cycle"},
+    ]
+
+    def predictions():
+        backend.load("network")._idle.clear()
+        found = [small(hidden_layer_sizes=sizes, **case).fit(X, y) for case in cases]
+        # A rate that float16 can hold: an optimizer made under another type has rounded its own.
+        optimizer, loss = keras.optimizers.RMSprop(2**-7), keras.losses.Huber()
+        found.append(small(optimizer=optimizer, loss=loss).fit(X, y))
+        weights = found[0].to_keras().get_weights()
+        assert {w.dtype for w in weights} == {np.dtype(np.float32)}
+        return [mlp.predict(X) for mlp in found]
+
+    expected = predictions()
+    try:
+        if setting.startswith("mixed"):
+            keras.config.set_dtype_policy(setting)
+        else:
+            keras.config.set_floatx(setting)
+        before = keras.config.floatx(), keras.config.dtype_policy().name
+        actual = predictions()
+        assert (keras.config.floatx(), keras.config.dtype_policy().name) == before
+    finally:
+        keras.config.set_floatx(float_type)
+        keras.config.set_dtype_policy(policy)
+    for a, b in zip(actual, expected, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+FIT = """
+import sys, numpy as np, sfml
+X = np.random.default_rng(0).normal(size=(60, 2))
+sfml.KerasMLPRegressor((4,), epochs=1).fit(X, X[:, 0])
+print("noted by the user", file=sys.stderr)
+"""
+
+
+def run_fit(**environment):
+    variables = {k: v for k, v in os.environ.items() if k != backend.LOG_LEVEL} | environment
+    return subprocess.run(
+        [sys.executable, "-c", FIT], capture_output=True, text=True, env=variables, check=False
+    )
+
+
+class TestTheBackend:
+    def test_training_writes_nothing_to_the_terminal(self):
+        assert run_fit().stderr == "noted by the user\n"
+
+    def test_a_log_level_of_the_user_stands(self):
+        done = run_fit(**{backend.LOG_LEVEL: "0"})
+        assert done.returncode == 0
+        assert len(done.stderr.splitlines()) > 1
+
+    @pytest.mark.parametrize("name", ["jax", "nonsense"])
+    def test_another_one_is_refused(self, name):
+        done = run_fit(KERAS_BACKEND=name)
+        assert "RuntimeError: sfml trains its networks with Keras on TensorFlow" in done.stderr
+        assert f"Keras is set to use '{name}'" in done.stderr
+        assert "KERAS_BACKEND=tensorflow" in done.stderr
+
+    def test_what_is_not_tensorflows_is_shown(self, capfd):
+        lines = [
+            "WARNING: All log messages before absl::InitializeLog() is called",
+            "I0000 00:00:1795627497.261266    7520 cudart_stub.cc:31] Could not find cuda drivers",
+            "2026-11-25 17:24:41.123456: I tensorflow/core/util/port.cc:153] oneDNN",
+            "a line of the user's",
+            "I will be shown",
+        ]
+        with backend._without_tensorflow_lines():
+            os.write(2, "\n".join(lines).encode())
+        assert capfd.readouterr().err.splitlines() == lines[3:]
+
+    def test_a_failed_import_shows_all(self, capfd):
+        def fail():
+            with backend._without_tensorflow_lines():
+                os.write(2, b"I0000 00:00:1795627497.261266 why it failed\n")
+                raise ImportError
+
+        with pytest.raises(ImportError):
+            fail()
+        assert "why it failed" in capfd.readouterr().err
+
+
+def test_variants_are_not_copied_again_and_again():
+    """At its peak, NumPy holds the versions, and one more being copied."""
+    X = np.random.default_rng(0).normal(size=(20_000, 40)).astype(np.float32)
+    variants = np.stack([X, X])
+    mlp = KerasMLPRegressor((4,), epochs=1, batch_size=1000, fill_missing=True, random_state=0)
+    mlp.fit(X[:1000], X[:1000, 0], variants=variants[:, :1000])
+    tracemalloc.start()
+    try:
+        mlp.fit(X, X[:, 0], X_val=X[:100], y_val=X[:100, 0], variants=variants)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 4.5 * X.nbytes
+
+
+def test_an_array_of_variants_is_a_sequence_of_them(data):
+    X, y = data
+    variants = np.stack([X + 0.1, X * 1.1])
+    for given in (variants, variants.astype(np.float32), list(variants), tuple(variants)):
+        np.testing.assert_array_equal(
+            small().fit(X, y, variants=given).predict(X),
+            small().fit(X, y, variants=list(variants)).predict(X),
+        )

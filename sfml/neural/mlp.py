@@ -318,10 +318,10 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
         versions = [X, *self._check_variants(variants, X.shape)]
         weights = check_weights("sample_weight", sample_weight, len(X))
         rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31 - 1))
-        learnt, held_aside = (
-            Rows(versions, y, weights),
-            self._check_validation(X_val, y_val, sample_weight_val),
-        )
+        learnt = Rows(versions, y, weights)
+        if len(learnt) < 2:
+            raise ValueError("There are fewer than two rows of weight greater than 0.")
+        held_aside = self._check_validation(X_val, y_val, sample_weight_val)
         if held_aside is None:
             learnt, held_aside = learnt.split(self.validation_fraction, rng)
         self.n_train_, self.n_validation_ = len(learnt), len(held_aside)
@@ -567,14 +567,9 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
         return self.scaling_.separate(self.coefs_, self.intercepts_, self.network_.n_quantiles)
 
     def _in_memory(self, rows: Rows, targets: np.ndarray, batch_size: int) -> Any:
-        """Write rows straight into the arrays that TensorFlow copies."""
-        data = backend.load("trainer").InMemoryData
-        shape = len(rows.versions), len(rows)
-        x = data.empty(*shape, self.network_.n_inputs, batch_size)
-        y = data.empty(*shape, self.n_outputs_, batch_size)
-        rows.write_inputs(self.inputs_, x)
-        y[:, : len(rows)] = self.scaling_.transform(targets)
-        return data.from_padded(x, y, len(rows), batch_size, rows.weights)
+        y = self.scaling_.transform(targets)
+        x = rows.inputs(self.inputs_)
+        return backend.load("trainer").InMemoryData.from_arrays(x, y, batch_size, rows.weights)
 
     def _train_one(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,8 @@ from sklearn.utils import gen_batches
 
 from sfml.neural.inputs import InputColumns
 
-# Rows written at a time: what lies between X and the array written is never more.
-CHUNK = 16_384
+# Rows copied at a time, so that no second copy of all of them is made.
+CHUNK = 4096
 
 
 class Rows:
@@ -55,11 +56,13 @@ class Rows:
         offsets = [inputs.offsets(X)[self.chosen] for X in self.versions]
         return self.y[self.chosen] - np.stack(offsets)
 
-    def write_inputs(self, inputs: InputColumns, out: np.ndarray) -> None:
-        """Write the inputs of each version into `out`, of shape (n_versions, n_rows, n_inputs)."""
-        for X, part in zip(self.versions, out, strict=True):
+    def inputs(self, inputs: InputColumns) -> Iterator[np.ndarray]:
+        """Make the inputs of each version, one at a time, of shape (n_rows, n_inputs), float32."""
+        for X in self.versions:
+            out = np.empty((len(self), len(inputs.columns)), np.float32)
             for some in gen_batches(len(self), CHUNK):
-                inputs.write(X[self.chosen[some]], part[some])
+                inputs.write(X[self.chosen[some]], out[some])
+            yield out
 
 
 def check_weights(name: str, weights: Any, n_rows: int) -> np.ndarray | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -71,57 +71,54 @@ class InMemoryData(NamedTuple):
     n_variants: int = 1
 
     @classmethod
-    def from_arrays(cls, x: Any, y: Any, batch_size: int) -> InMemoryData:
-        """Copy arrays with a row per sample, or such arrays of each variant in front."""
-        x, y = (np.asarray(a, np.float32) for a in (x, y))
-        x, y = (a.reshape(-1, *a.shape[-2:]) for a in (x, y))
-        n_samples = x.shape[1]
-        padded = [cls.empty(len(a), n_samples, a.shape[2], batch_size) for a in (x, y)]
-        for a, out in zip((x, y), padded, strict=True):
-            out[:, :n_samples] = a
-        return cls.from_padded(*padded, n_samples, batch_size)
-
-    @staticmethod
-    def empty(n_variants: int, n_samples: int, n_columns: int, batch_size: int) -> np.ndarray:
-        """Make an array for `from_padded`, to be filled in as far as there are samples."""
-        n_rows = batch_size * _n_batches(n_samples, batch_size)
-        return np.zeros((n_variants, n_rows, n_columns), np.float32)
-
-    @classmethod
-    def from_padded(
-        cls,
-        x: np.ndarray,
-        y: np.ndarray,
-        n_samples: int,
-        batch_size: int,
-        weights: np.ndarray | None = None,
+    def from_arrays(
+        cls, x: Iterable[Any], y: Iterable[Any], batch_size: int, weights: np.ndarray | None = None
     ) -> InMemoryData:
         """Cut rows into batches.
 
         Rows that fill up have no weight. The real rows of the last batch weigh more in return,
         since Keras divides a batch's loss by its length: so every batch has its rows' mean loss.
-        `weights`, of shape (n_samples,), have a mean of 1.
+
+        Parameters
+        ----------
+        x, y : iterable of ndarray of shape (n_samples, n_columns)
+            The samples, and then their variants. Each is dropped when TensorFlow has copied it.
+        batch_size : int
+            Rows per batch.
+        weights : ndarray of shape (n_samples,) or None
+            Weights of the samples, with a mean of 1.
         """
+        y = [np.asarray(each) for each in y]
+        n_samples = len(y[0])
         n_batches = _n_batches(n_samples, batch_size)
         in_batch = np.clip(n_samples - batch_size * np.arange(n_batches), 0, batch_size)
         filled = np.arange(batch_size) < in_batch[:, np.newaxis]
         by_place = np.where(filled, batch_size / np.maximum(in_batch, 1)[:, np.newaxis], 0)
-        if weights is not None:
-            weights = np.pad(weights, (0, x.shape[1] - n_samples))
         batches = Batches(
-            x=tf.constant(x.reshape(-1, x.shape[-1])),
-            y=tf.constant(y.reshape(-1, y.shape[-1])),
+            x=_stack(x, batch_size * n_batches),
+            y=_stack(y, batch_size * n_batches),
             weights=tf.constant(by_place.ravel(), dtype=tf.float32),
             shares=tf.constant(in_batch / n_samples, dtype=tf.float32),
             n_steps=tf.constant(-(-n_samples // batch_size)),
-            row_weights=None if weights is None else tf.constant(weights, dtype=tf.float32),
+            row_weights=None if weights is None else _stack([weights], batch_size * n_batches),
         )
-        return cls(batches, n_samples, len(x))
+        return cls(batches, n_samples, len(y))
 
     def arrays(self) -> tuple[np.ndarray, ...]:
         """Give the rows back, with their weights if they have any, for `keras.Model.fit`."""
         x, y, weights = self.batches.x, self.batches.y, self.batches.row_weights
         return tuple(a.numpy()[: self.n_samples] for a in (x, y, weights) if a is not None)
+
+
+def _stack(arrays: Iterable[Any], n_rows: int) -> tf.Tensor:
+    """Copy arrays one below the other, each filled up to `n_rows`."""
+    padded = (
+        np.pad(np.asarray(a, np.float32), [(0, n_rows - len(a))] + [(0, 0)] * (np.ndim(a) - 1))
+        for a in arrays
+    )
+    # Without `identity`, TensorFlow holds the array beside its copy until its next operation.
+    tensors = [tf.identity(tf.constant(a)) for a in padded]
+    return tensors[0] if len(tensors) == 1 else tf.concat(tensors, axis=0)
 
 
 def _n_batches(n_samples: int, batch_size: int) -> int:
@@ -195,10 +192,11 @@ class InMemorySequential(keras.Sequential):
                     **other,
                 )
         if not isinstance(x, InMemoryData):
-            x = InMemoryData.from_arrays(x, y, usual_batch_size(batch_size, len(x)))
+            x = InMemoryData.from_arrays([x], [y], usual_batch_size(batch_size, len(x)))
         validation = validation_data
         if validation is not None and not isinstance(validation, InMemoryData):
-            validation = InMemoryData.from_arrays(*validation, VALIDATION_BATCH)
+            x_val, y_val = validation
+            validation = InMemoryData.from_arrays([x_val], [y_val], VALIDATION_BATCH)
         data, n_steps = x.batches, int(x.batches.n_steps)
         if not isinstance(callbacks, keras.callbacks.CallbackList):
             callbacks = keras.callbacks.CallbackList(
