@@ -56,7 +56,6 @@ DESCRIPTIONS = {
 """What each flag says."""
 
 CUT_FLAGS = {
-    "photometry": Flag.FEW_BANDS,
     "redshift": Flag.REDSHIFT,
     "missing": Flag.FEW_BANDS,
     "negative": Flag.NEGATIVE_FLUX,

@@ -8,6 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sfml import GAMA, BandSet, FluxFeatures, GamaSampleSelector
+from sfml.features.cosmology import log_distance_factor, luminosity_distance
+from sfml.features.redshift_grid import RedshiftGrid
 
 BANDS = BandSet(["u", "z", "K"], [0.36, 0.89, 2.15])
 
@@ -29,7 +31,7 @@ def test_outputs_by_hand():
     assert out["u_asinh"] == pytest.approx(np.arcsinh(2 / 2) + np.log(1e-5 / reference))
     distance = FlatLambdaCDM(70, 0.3, Tcmb0=0).luminosity_distance(0.2).value
     expected = np.log10(reference * distance**2)
-    assert out["log_reference_luminosity"] == pytest.approx(expected, abs=1e-4)
+    assert out["log_brightness"] == pytest.approx(expected, abs=1e-4)
     assert (out["redshift"], out["log_redshift"]) == pytest.approx((0.2, np.log10(0.2)))
 
 
@@ -75,7 +77,7 @@ def test_a_reference_band_below_its_error_counts_as_its_error():
 def test_no_positive_redshift_is_nan():
     X = galaxy([1e-5, 1e-4, 4e-4], z=-0.001)
     out = by_name(FluxFeatures(BANDS).fit(X), X)
-    assert np.isnan([out["log_redshift"], out["log_reference_luminosity"]]).all()
+    assert np.isnan([out["log_redshift"], out["log_brightness"]]).all()
 
 
 def test_without_errors_the_softening_is_learned():
@@ -104,7 +106,7 @@ def test_it_follows_the_selector():
     assert out.columns[[0, 21, -1]].tolist() == [
         "FUV_asinh",
         "FUV_log_error",
-        "log_reference_luminosity",
+        "log_brightness",
     ]
 
 
@@ -114,7 +116,9 @@ def test_no_rows_give_no_rows():
 
 
 def test_a_wrong_number_of_columns_is_explained():
-    with pytest.raises(ValueError, match=r"X has 4 columns, but 3 bands with .* need 7"):
+    with pytest.raises(
+        ValueError, match=r"X has 4 columns, but 7 are needed: .* 3 bands"
+    ):
         FluxFeatures(BANDS).fit(np.ones((5, 4)))
 
 
@@ -131,25 +135,55 @@ def labelled(step, offset, n_galaxies=3000, scatter=0.05):
     return X, y + scatter * rng.normal(size=n_galaxies)
 
 
+def fit_to_grid(X, y):
+    """Fit features to labels that show a grid, which is announced."""
+    with pytest.warns(UserWarning, match="rounded to a grid of step"):
+        return FluxFeatures(BANDS).fit(X, y)
+
+
 def test_the_grid_is_found_though_no_galaxy_has_all_bands():
     X, y = labelled(0.02, 0.5)
     lost = np.arange(len(X)) % 3
     X[np.arange(len(X)), lost] = X[np.arange(len(X)), 3 + lost] = np.nan
-    assert FluxFeatures(BANDS).fit(X, y).redshift_grid_ == pytest.approx((0.02, 0.5))
+    assert fit_to_grid(X, y).redshift_grid_ == pytest.approx((0.02, 0.5))
 
 
 @pytest.mark.parametrize("grid", [(0.01, 0.0), (0.01, 0.5), (0.02, 0.5), (0.05, 0.0)])
 def test_the_grid_of_the_labels_is_found(grid):
     X, y = labelled(*grid)
-    features = FluxFeatures(BANDS).fit(X, y)
+    features = fit_to_grid(X, y)
     assert features.redshift_grid_ == pytest.approx(grid)
     assert features.get_feature_names_out()[6:].tolist() == [
         "redshift_grid_shift",
-        *("log_snr", "redshift", "log_redshift", "log_reference_flux", "log_reference_luminosity"),
+        *("log_snr", "redshift", "log_redshift", "log_reference_flux", "log_brightness"),
     ]
-    ratio = y - features.transform(X)[:, -1]
-    plain = y - FluxFeatures(BANDS, redshift_grid=None).fit(X, y).transform(X)[:, -1]
-    assert np.var(ratio) < np.var(plain)
+    ratio = y - features.transform_labelled(X)[:, -1]
+    plain = FluxFeatures(BANDS, redshift_grid=None).fit(X, y).transform(X)
+    assert np.var(ratio) < np.var(y - plain[:, -1])
+    # The rounding is an error of the labels: predictions are for each galaxy's redshift.
+    np.testing.assert_array_equal(np.delete(features.transform(X), 6, axis=1), plain)
+    assert not features.transform(X)[:, 6].any()
+    follow = FluxFeatures(BANDS, redshift_grid="follow")
+    np.testing.assert_array_equal(follow.fit_transform(X, y), features.transform_labelled(X))
+    np.testing.assert_array_equal(follow.transform(X), features.transform_labelled(X))
+
+
+def test_no_redshift_lies_below_the_first_point_of_a_grid():
+    for step, offset, first in ((0.02, 0.0, 0.02), (0.02, 0.5, 0.01), (0.1, 0.25, 0.025)):
+        grid = RedshiftGrid(step, offset)
+        assert grid.nearest(np.array([1e-4, first, 0.49 * step + first])).tolist() == pytest.approx(
+            [first] * 3
+        )
+        assert grid.nearest(np.array([first + 0.51 * step])) == pytest.approx(first + step)
+
+
+def test_distances_beyond_redshift_10():
+    z = np.array([1e-4, 0.5, 9.9, 10.1, 30.0, 900.0])
+    expected = FlatLambdaCDM(70, 0.3, Tcmb0=0).luminosity_distance(z).value
+    np.testing.assert_allclose(luminosity_distance(z), expected, rtol=1e-5)
+    found = log_distance_factor(np.log10(z))
+    np.testing.assert_allclose(found, 2 * np.log10(expected), atol=1e-5)
+    assert np.isnan(log_distance_factor(np.array([np.nan, 4.0]))).all()
 
 
 def test_no_grid_is_found_where_there_is_none():
@@ -163,12 +197,14 @@ def test_no_grid_is_found_where_there_is_none():
 def test_a_grid_can_be_given():
     X = galaxy([1e-5, 1e-4, 4e-4])
     features = FluxFeatures(BANDS, redshift_grid=(0.02, 0.5)).fit(X)
-    out = by_name(features, galaxy([1e-5, 1e-4, 4e-4], z=0.017))
+    near = galaxy([1e-5, 1e-4, 4e-4], z=0.017)
+    names = features.get_feature_names_out()
+    out = dict(zip(names, features.transform_labelled(near)[0], strict=True))
     distance = FlatLambdaCDM(70, 0.3, Tcmb0=0).luminosity_distance([0.01, 0.017]).value
     expected = 2 * np.log10(distance[0] / distance[1])
     assert out["redshift_grid_shift"] == pytest.approx(expected, abs=1e-4)
     plain = by_name(FluxFeatures(BANDS).fit(X), galaxy([1e-5, 1e-4, 4e-4], z=0.017))
-    difference = out["log_reference_luminosity"] - plain["log_reference_luminosity"]
+    difference = out["log_brightness"] - plain["log_brightness"]
     assert difference == pytest.approx(expected, abs=1e-4)
 
 
@@ -176,14 +212,14 @@ def test_blank_and_unlabelled_rows_play_no_part_in_the_search():
     X, y = labelled(0.02, 0.5)
     X[::10] = np.nan
     y[1::10] = np.nan
-    assert FluxFeatures(BANDS).fit(X, y).redshift_grid_ == pytest.approx((0.02, 0.5))
+    assert fit_to_grid(X, y).redshift_grid_ == pytest.approx((0.02, 0.5))
     assert FluxFeatures(BANDS).fit(X, np.full(len(y), np.nan)).redshift_grid_ is None
 
 
 @pytest.mark.parametrize("grid", ["0.01", 0.01, (0.0, 0.5), (1, 2, 3)])
 def test_nonsense_for_a_grid_is_refused(grid):
     X, y = labelled(0.02, 0.5, n_galaxies=50)
-    with pytest.raises(ValueError, match="redshift_grid must be 'auto', None, or a positive step"):
+    with pytest.raises(ValueError, match="redshift_grid"):
         FluxFeatures(BANDS, redshift_grid=grid).fit(X, y)
 
 
@@ -192,5 +228,6 @@ def test_the_real_labels_of_hatlas_were_fitted_on_a_grid(shared_data):
     bands = GAMA.without("X", "Y", "FUV", "NUV", "W4")
     selector = GamaSampleSelector(bands, negative="allow", keep_errors=True)
     X = selector.fit_transform(catalogue)
-    features = FluxFeatures(bands).fit(X, catalogue["L_dust"].rename("dust_luminosity"))
+    with pytest.warns(UserWarning, match=r"grid of step 0\.02 \(points at 0\.01, 0\.03, "):
+        features = FluxFeatures(bands).fit(X, catalogue["L_dust"].rename("dust_luminosity"))
     assert features.redshift_grid_ == pytest.approx((0.02, 0.5))

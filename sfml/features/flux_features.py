@@ -51,7 +51,7 @@ class FluxFeatures(TransformerMixin, BaseEstimator):
         all others are fluxes without errors, and all serve as reference.
     errors : bool or None, default=None
         Whether the inputs have flux errors, between the fluxes and the redshift. None: as the
-        layout says; without one, as the number of columns does.
+        layout says; without one, they have.
     missing : {"auto", "flag", "nan"}, default="auto"
         What is said of galaxies that miss some bands. "flag" adds one output per band, 1 where it
         was observed and 0 where not, and reads the reference flux off whatever bands there are;
@@ -59,7 +59,7 @@ class FluxFeatures(TransformerMixin, BaseEstimator):
     redshift : {"spectroscopic", "photometric", "none"} or None, default=None
         "photometric": the inputs end with the redshift and its error, which is an output too.
         "none": they have no redshift, and the last output is the reference flux. None: as the
-        layout says, or as the number of columns does.
+        layout says; without one, "spectroscopic".
     reference_range : (float, float), default=(0.85, 2.5)
         Effective wavelengths, in micron, of the bands that make the reference flux. All bands
         do if none lies between.
@@ -310,7 +310,8 @@ class FluxFeatures(TransformerMixin, BaseEstimator):
             positive = np.where(redshift > 0, redshift, np.nan)
             brightness = log_reference + log_distance_factor(np.log10(positive))
             if self.redshift_grid_ is not None:
-                shift = [at_grid * self.redshift_grid_.shift(positive)]
+                at_point = self.redshift_grid_.shift(positive)
+                shift = [at_point if at_grid else np.zeros_like(at_point)]
                 brightness = brightness + shift[0]
             if redshift_error is not None:
                 relative = np.maximum(redshift_error, _LEAST_REDSHIFT_ERROR) / (1 + positive)
@@ -362,7 +363,7 @@ class FluxFeatures(TransformerMixin, BaseEstimator):
         return tags
 
     def _find_layout(self, n_columns: int, given: Layout | None) -> Layout:
-        """Agree with the layout that was given, or find it by the parameters."""
+        """Agree with the layout that was given, or make one of the parameters."""
         if given is not None:
             for name, ours, theirs in (
                 ("bands", self.bands, given.bands),
@@ -377,20 +378,10 @@ class FluxFeatures(TransformerMixin, BaseEstimator):
             return given
         if isinstance(self.bands, str):
             return Layout(None, errors=False, n_bands=n_columns - 1)
-        bands = GAMA if self.bands is None else self.bands
-        fitting = [
-            layout
-            for errors in ((True, False) if self.errors is None else (self.errors,))
-            for redshift in (REDSHIFT_COLUMNS if self.redshift is None else (self.redshift,))
-            if len((layout := Layout(bands, errors, redshift)).names) == n_columns
-        ]
-        if len(fitting) == 1:
-            return fitting[0]
-        raise ValueError(
-            f"X has {n_columns} columns, which {'several' if fitting else 'no'} layouts of "
-            f"{len(bands)} bands have: {len(bands)} fluxes, as many errors or none, and a "
-            "redshift, its error too, or neither. Set bands, errors and redshift as the columns of "
-            "X are."
+        return Layout(
+            GAMA if self.bands is None else self.bands,
+            errors=self.errors is not False,
+            redshift=self.redshift or "spectroscopic",
         )
 
     def _learn_limits(self, photometry: Photometry) -> None:

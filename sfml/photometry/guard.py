@@ -172,7 +172,8 @@ def _look_like_magnitudes(flux: np.ndarray) -> bool:
     if share < 0.5 or not used.any():
         return False
     low, high = np.nanquantile(values[:, used], [0.05, 0.95], axis=0)
-    narrow = high < _RANGE_OF_MAGNITUDES * low
+    # They differ from galaxy to galaxy, but not by much.
+    narrow = (high < _RANGE_OF_MAGNITUDES * low) & (high > low + 0.3)
     middles = np.nanmedian(values[:, used], axis=0)
     return bool(
         narrow.mean() > 0.8

@@ -16,7 +16,7 @@ LARGEST_RATIO = 1e6
 # "Not observed" in some programs' files: 9.9e99, 1e30, ...
 LARGEST_ERROR = 1e30
 # No noise reaches this; a code that nobody declared does (-99.9 +- 0.001).
-LEAST_SNR = -100.0
+LEAST_SNR = -1e4
 # A detection, for which the noise says little against the flux.
 DETECTION = 3.0
 # Errors that say nothing are so many times larger than those of a survey's best galaxies.

@@ -59,18 +59,13 @@ class Rules:
         if mass is not None and limits is not None:
             low, high = open_ends(limits)
             cuts["stellar_mass"] = ~((mass >= low) & (mass <= high))
-        gaps = np.isnan(flux)
         if self.missing == "reject":
-            cuts["missing"] = gaps.any(axis=1)
-        else:
-            cuts["photometry"] = gaps.all(axis=1)
+            cuts["missing"] = np.isnan(flux).any(axis=1)
         if self.negative == "reject":
             cuts["negative"] = (flux < 0).any(axis=1)
         if self.min_bands:
             assert error is not None
-            n_detected = np.sum(flux >= self.min_snr * error, axis=1)
-            # Where nothing was observed, it is not the noise that is to blame.
-            cuts["snr"] = (n_detected < self.min_bands) & ~gaps.all(axis=1)
+            cuts["snr"] = np.sum(flux >= self.min_snr * error, axis=1) < self.min_bands
         return cuts
 
     def describe(self, stellar_mass_range: Range = None) -> dict[str, str]:
@@ -80,7 +75,6 @@ class Rules:
         return {
             "redshift": _as_text("z", self.z_range, "<"),
             "stellar_mass": _as_text("log10 M*/Msun", mass, "<="),
-            "photometry": "some band measured",
             "missing": "every band measured",
             "negative": "no negative flux",
             "snr": f"at least {self.min_bands} {bands} with SNR >= {self.min_snr:g}",

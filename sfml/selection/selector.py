@@ -28,6 +28,9 @@ from sfml.targets import TARGETS
 
 __all__ = ["GamaSampleSelector", "SelectionReport"]
 
+# Of fewer galaxies, no share says anything of a survey.
+FEWEST_TO_WARN = 10
+
 
 class GamaSampleSelector(TransformerMixin, BaseEstimator):
     """Blank the galaxies that a network should not learn from or be asked about.
@@ -235,7 +238,7 @@ class GamaSampleSelector(TransformerMixin, BaseEstimator):
         return self._blank_and_flag(X)[0]
 
     def flag(self, X: Any) -> np.ndarray:
-        """Flag the galaxies that `transform` blanks, and those that may be in another unit.
+        """Flag the galaxies that `transform` blanks and, after `fit`, those of another unit or depth.
 
         Parameters
         ----------
@@ -247,7 +250,10 @@ class GamaSampleSelector(TransformerMixin, BaseEstimator):
         ndarray of int, shape (n_galaxies,)
             Sums of `sfml.flags.Flag`.
         """
-        return self._blank_and_flag(X)[1]
+        if hasattr(self, "rules_"):
+            return self._blank_and_flag(X)[1]
+        rules, photometry = self._read_unfitted(X)
+        return _flags_of(rules.rejected(photometry), photometry)
 
     def transform_and_flag(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
         """Do both, and read the catalogue once.
@@ -272,9 +278,7 @@ class GamaSampleSelector(TransformerMixin, BaseEstimator):
         n_galaxies = len(photometry.flux)
         cuts = self.rules_.rejected(photometry)
         rejected = any_of(cuts, n_galaxies)
-        flags = np.zeros(n_galaxies, dtype=np.int64)
-        for name, where in cuts.items():
-            flags |= flag_where(CUT_FLAGS[name], where)
+        flags = _flags_of(cuts, photometry)
         if self._guard is not None:
             self._guard.check(photometry.rows(~rejected))
             flags |= flag_where(Flag.UNIT, self._guard.flag(photometry))
@@ -318,17 +322,8 @@ class GamaSampleSelector(TransformerMixin, BaseEstimator):
             One column for each cut in use, True where it rejects; with the index of X if it has
             one.
         """
-        self._validate_params()
-        if y is not None:
-            tables.check_same_rows(X, y)
-        rules = self._rules(X)
-        if rules.layout.bands is None:
-            values = validate_data(
-                GamaSampleSelector(), X, dtype=np.float64, ensure_all_finite="allow-nan"
-            )
-            photometry = rules.layout.split(values)
-        else:
-            photometry = read_photometry(X, rules.layout, upper_limits=self.upper_limits)
+        tables.check_same_rows(X, y)
+        rules, photometry = self._read_unfitted(X)
         return pd.DataFrame(rules.rejected(photometry, y), index=index_of(X))
 
     def split(self, values: Any) -> Photometry:
@@ -420,6 +415,17 @@ class GamaSampleSelector(TransformerMixin, BaseEstimator):
             targets=tuple(self.targets),
         )
 
+    def _read_unfitted(self, X: Any) -> tuple[Rules, Photometry]:
+        """Read X by the parameters as they are."""
+        self._validate_params()
+        rules = self._rules(X)
+        if rules.layout.bands is not None:
+            return rules, read_photometry(X, rules.layout, upper_limits=self.upper_limits)
+        values = validate_data(
+            GamaSampleSelector(), X, dtype=np.float64, ensure_all_finite="allow-nan"
+        )
+        return rules, rules.layout.split(values)
+
     def _read(self, X: Any, *, reset: bool = False) -> Photometry:
         """Read what the cuts need, as the rules of `fit` say."""
         layout = self.rules_.layout
@@ -459,7 +465,7 @@ class GamaSampleSelector(TransformerMixin, BaseEstimator):
     def _warn_of_large_cuts(self) -> None:
         n = self.report_.n_galaxies
         for cut in self.report_.cuts:
-            if cut.rejected_alone * 2 > n:
+            if cut.rejected_alone * 2 > n >= FEWEST_TO_WARN:
                 warnings.warn(
                     f"The cut {cut.name!r} (it keeps: {cut.description}) rejects "
                     f"{cut.rejected_alone} of {n} galaxies given to fit. Change it if it is not "
@@ -473,3 +479,13 @@ class GamaSampleSelector(TransformerMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         return tags
+
+
+def _flags_of(cuts: dict[str, np.ndarray], photometry: Photometry) -> np.ndarray:
+    """Flag the galaxies that cuts reject."""
+    nothing = np.isnan(photometry.flux).all(axis=1)
+    flags = flag_where(Flag.FEW_BANDS, nothing)
+    for name, where in cuts.items():
+        # Where nothing was observed, it is not the noise that is to blame.
+        flags |= flag_where(CUT_FLAGS[name], where & ~nothing if name == "snr" else where)
+    return flags
