@@ -71,7 +71,7 @@ def step_params(pipe: Any, params: Mapping[str, Any]) -> dict[str, dict[str, Any
             for name, value in params.items()
         }
     routed = pipe._check_method_params(method="fit", props=params)
-    return {name: dict(routed[name].get("fit", {})) for name, _ in pipe.steps}
+    return {name: dict(routed.get(name, {}).get("fit", {})) for name, _ in pipe.steps}
 
 
 def configured_keras_backend() -> str | None:

@@ -326,8 +326,8 @@ class StarFormationPipeline(Pipeline):
     def _fit_steps(self, X: Any, y: Any, params: Mapping[str, dict[str, Any]]) -> None:
         tables.check_same_rows(X, y)
         (first, select), *middle, (last, regress) = self._steps()
-        limits = (regress.target_limits or {}).get("stellar_mass")
-        select.fit(X, y, **{"stellar_mass_range": limits, **params[first]})
+        limits = regress.target_limits if isinstance(regress.target_limits, Mapping) else {}
+        select.fit(X, y, **{"stellar_mass_range": limits.get("stellar_mass"), **params[first]})
         selected = select.transform(X)
         # The transformers learn from one of each galaxy, with its bands or without some.
         learnt = selected

@@ -29,7 +29,7 @@ GAMA_NAMES = ["mass_stellar_percentile50", "SFR_0_1Gyr_percentile50", "L_dust_pe
 
 @pytest.fixture
 def pipe() -> Pipeline:
-    """The recipe's pipeline with a linear model a target: input is the pipeline's business."""
+    """The recipe's pipeline with one linear model per target: input is the pipeline's business."""
     pipe = sfml.make_star_formation_pipeline("surana2020", random_state=0)
     return pipe.set_params(**{f"regress__{name}": Ridge() for name in TARGETS})
 
@@ -183,7 +183,7 @@ class TestKindsOfTables:
     )
     def test_kinds_of_one_column(self, galaxies, make):
         X, y = galaxies
-        pipe = sfml.make_star_formation_pipeline(targets=["sfr"], random_state=0)
+        pipe = sfml.make_star_formation_pipeline(targets=["sfr"], missing="reject", random_state=0)
         pipe.set_params(regress__sfr=Ridge())
         expected = clone(pipe).fit(X, y["sfr"]).predict(X)
         assert expected.shape == (len(X),)
@@ -212,7 +212,7 @@ class TestColumns:
     def test_a_prediction_needs_the_columns_of_the_fit(self, galaxies):
         X, y = galaxies
         pipe = sfml.make_star_formation_pipeline(bands=GAMA.without("X"), targets=["sfr"])
-        pipe.set_params(regress__sfr=Ridge()).fit(X, y["sfr"])
+        pipe.set_params(regress__sfr=Ridge(), select__missing="reject").fit(X, y["sfr"])
         with pytest.raises(ValueError, match="lacks 1 of the 41 columns needed: 'Y_flux'"):
             pipe.predict(X.drop(columns="Y_flux"))
 
@@ -228,14 +228,14 @@ class TestColumns:
 
     def test_text(self, refuses, galaxies):
         X, _ = galaxies
-        refuses(X.assign(r_flux="n/a"), "'r_flux' holds text, for example 'n/a'")
+        refuses(X.assign(r_flux="n/a"), "'r_flux' holds text: 'n/a' in row 0")
         refuses(X.assign(r_flux=X["r_flux"].astype(str)), "'r_flux' holds text")
 
     def test_a_single_text_among_numbers(self, refuses, galaxies):
         X, _ = galaxies
         mixed = X["r_flux"].astype(object)
         mixed.iloc[5] = "--"
-        refuses(X.assign(r_flux=mixed), "'r_flux' holds text, for example '--'")
+        refuses(X.assign(r_flux=mixed), "'r_flux' holds text: '--' in row 5")
 
     @pytest.mark.parametrize(
         ("value", "what"),
@@ -274,9 +274,12 @@ class TestColumns:
         X = {"Series": row, "array": row.to_numpy(), "list": row.tolist()}[shape]
         refuses(X, "one-dimensional .*Reshape your data")
 
-    @pytest.mark.parametrize("X", [None, 3, "catalogue.fits", {"Z": [0.1]}])
+    @pytest.mark.parametrize("X", [None, 3, "catalogue.fits"])
     def test_no_table(self, refuses, X):
         refuses(X, "Expected a table", TypeError)
+
+    def test_a_table_without_the_columns(self, refuses):
+        refuses({"Z": [0.1]}, "lacks 42 of the 43 columns")
 
     def test_lazy_tables(self, refuses, galaxies):
         refuses(pl.LazyFrame(galaxies[0].to_dict("list")), r"collect", TypeError)
@@ -323,7 +326,10 @@ class TestRows:
     def test_all_rejected_cannot_be_learnt_from(self, pipe, galaxies):
         X, y = galaxies
         message = "No galaxy is left to train 'stellar_mass' on, of 400 given: 400 .*report_"
-        with pytest.raises(ValueError, match=message):
+        with (
+            pytest.warns(UserWarning, match="The cut 'redshift'"),
+            pytest.raises(ValueError, match=message),
+        ):
             pipe.fit(X.assign(Z=2.0), y)
 
     def test_all_rejected_are_predicted_to_be_nan(self, fitted, galaxies):
@@ -389,22 +395,25 @@ class TestLabels:
         pipe = quick_pipeline().set_params(scale=None)
         dropped = clone(pipe).fit(X[~some], y[~some])
         np.testing.assert_array_equal(pipe.fit(X, gaps).predict(X), dropped.predict(X))
-        assert pipe.score(X, gaps) == dropped.score(X[~some], y[~some])
+        assert pipe.score(X, gaps) == pytest.approx(dropped.score(X[~some], y[~some]))
 
     def test_no_label_at_all(self, pipe, galaxies):
         X, y = galaxies
-        with pytest.raises(ValueError, match=r"No galaxy is left to train.*400 have no label"):
+        with (
+            pytest.warns(UserWarning, match="The cut 'stellar_mass'"),
+            pytest.raises(ValueError, match=r"No galaxy is left to train.*400 have no label"),
+        ):
             pipe.fit(X, y * np.nan)
 
     def test_infinity(self, pipe, galaxies):
         X, y = galaxies
         y.iloc[0, 0] = -np.inf
-        with pytest.raises(ValueError, match="y contains infinity"):
+        with pytest.raises(ValueError, match="1 infinite values in 'stellar_mass'.*first in row 0"):
             pipe.fit(X, y)
 
     def test_text(self, pipe, galaxies):
         X, y = galaxies
-        with pytest.raises(ValueError, match="'sfr' holds text, for example 'high'"):
+        with pytest.raises(ValueError, match="'sfr' holds text: 'high' in row 0"):
             pipe.fit(X, y.assign(sfr="high"))
 
     @pytest.mark.parametrize("as_array", [False, True])
@@ -418,7 +427,7 @@ class TestLabels:
     def test_one_target_in_anothers_place(self, galaxies):
         X, y = galaxies
         pipe = sfml.make_star_formation_pipeline(targets=["sfr"]).set_params(regress__sfr=Ridge())
-        with pytest.raises(ValueError, match=r"no column for 'sfr'.*named as 'stellar_mass'"):
+        with pytest.raises(ValueError, match="no column for sfr: its columns are stellar_mass"):
             pipe.fit(X, y["stellar_mass"])
 
     def test_a_repeated_target(self, pipe, galaxies):
@@ -464,7 +473,10 @@ class TestUse:
     def test_a_failed_fit_leaves_the_parameters(self, pipe, galaxies):
         X, y = galaxies
         before = repr(pipe)
-        with pytest.raises(ValueError, match="No galaxy is left"):
+        with (
+            pytest.warns(UserWarning, match="The cut 'redshift'"),
+            pytest.raises(ValueError, match="No galaxy is left"),
+        ):
             pipe.fit(X.assign(Z=2.0), y)
         assert repr(pipe) == before
         pipe.fit(X, y)
@@ -472,32 +484,32 @@ class TestUse:
     @pytest.mark.parametrize(
         ("parameters", "message"),
         [
-            ({"select__missing": "drop"}, "missing must be 'reject' or 'allow'; got 'drop'"),
-            ({"select__negative": None}, "negative must be 'reject' or 'allow'; got None"),
+            ({"select__missing": "drop"}, "'missing' parameter .* Got 'drop'"),
+            ({"select__negative": None}, "'negative' parameter .* Got None"),
             ({"select__z_range": (0.5, 0)}, r"z_range .* growing limits; got \(0.5, 0\)"),
-            ({"select__z_range": 0.5}, "z_range must be a pair .* got 0.5"),
-            ({"select__z_range": "all"}, "z_range must be a pair .* got 'all'"),
+            ({"select__z_range": 0.5}, "'z_range' parameter .* Got 0.5"),
+            ({"select__z_range": "all"}, "'z_range' parameter .* Got 'all'"),
             ({"select__z_range": (0, "1")}, r"z_range must be a pair .* got \(0, '1'\)"),
             ({"select__stellar_mass_range": (9,)}, r"stellar_mass_range must .* got \(9,\)"),
             ({"select__min_bands": 22}, "min_bands=22 can never be reached with 21 bands"),
-            ({"select__min_bands": 2.5}, "min_bands must be a whole number.* got 2.5"),
-            ({"select__min_bands": -1}, "min_bands must be a whole number.* got -1"),
-            ({"select__min_snr": "3"}, "min_snr must be a number; got '3'"),
-            ({"select__bands": "GAMA"}, "bands must be a BandSet.* got 'GAMA'"),
-            ({"select__bands": ["u", "g"]}, r"bands must be a BandSet.* got \['u', 'g'\]"),
+            ({"select__min_bands": 2.5}, "'min_bands' parameter .* Got 2.5"),
+            ({"select__min_bands": -1}, "'min_bands' parameter .* Got -1"),
+            ({"select__min_snr": "3"}, "'min_snr' parameter .* Got '3'"),
+            ({"select__bands": "GAMA"}, "'bands' parameter .* Got 'GAMA'"),
+            ({"select__bands": ["u", "g"]}, r"'bands' parameter .* Got \['u', 'g'\]"),
             ({"regress__target_limits": {"mass": (9, None)}}, "target_limits names 'mass'"),
             ({"regress__target_limits": {"sfr": 9}}, "target_limits.*9"),
             ({"regress__target_limits": {"sfr": (1, -1)}}, r"target_limits.*\(1, -1\)"),
             ({"regress__target_limits": (9, None)}, r"target_limits.*\(9, None\)"),
-            ({"regress__max_train_samples": 0}, "max_train_samples .*got 0"),
-            ({"regress__max_train_samples": -5}, "max_train_samples .*got -5"),
-            ({"regress__max_train_samples": 10.5}, r"max_train_samples .*got 10\.5"),
-            ({"regress__estimators": "forest"}, "estimators must be one of .*got 'forest'"),
+            ({"regress__max_train_samples": 0}, "max_train_samples.* Got 0"),
+            ({"regress__max_train_samples": -5}, "max_train_samples.* Got -5"),
+            ({"regress__max_train_samples": 10.5}, r"max_train_samples.* Got 10\.5"),
+            ({"regress__estimators": "forest"}, "'estimators' parameter .* Got 'forest'"),
             ({"regress__estimators": []}, r"estimators must name at least one.*got \[\]"),
             ({"regress__sfr": "mlp"}, "sfr.*'mlp'"),
             ({"regress__sfr": None}, "sfr.*None"),
-            ({"regress__estimators": None}, "estimators must .*got None"),
-            ({"regress__random_state": "zero"}, "'zero' cannot be used to seed"),
+            ({"regress__estimators": None}, "'estimators' parameter .* Got None"),
+            ({"regress__random_state": "zero"}, "'random_state' parameter .* Got 'zero'"),
             ({"regress__targets": ["sfr"]}, "targets.*differ"),
             ({"regress__joint": True}, "joint=True trains one regressor"),
         ],

@@ -291,6 +291,8 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
             that were given, or if no galaxy is left.
         """
         names = check_estimators(self.estimators, self.targets, joint=self.joint)
+        if isinstance(self.estimators, list | tuple):
+            self._validate_names([name for name, _ in self.estimators])
         tables.check_same_rows(X, y)
         X = validate_data(self, X, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan")
         variants = self._check_variants(variants, X.shape)
