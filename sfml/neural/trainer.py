@@ -79,7 +79,7 @@ class InMemoryData(NamedTuple):
         padded = [cls.empty(len(a), n_samples, a.shape[2], batch_size) for a in (x, y)]
         for a, out in zip((x, y), padded, strict=True):
             out[:, :n_samples] = a
-        return cls.from_padded(*padded, n_samples, batch_size)
+        return cls.from_padded(padded[0], padded[1], n_samples, batch_size)
 
     @staticmethod
     def empty(n_variants: int, n_samples: int, n_columns: int, batch_size: int) -> np.ndarray:
