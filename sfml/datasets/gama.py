@@ -37,9 +37,9 @@ def load_gama(
 ) -> Any:
     """Join GAMA's tables LambdarCat and MagPhys on CATAID.
 
-    Galaxies which are in both tables are kept, in LambdarCat's order. LambdarCat holds more
-    galaxies than MagPhys, so that its surplus is normal: it is counted in
-    ``X.attrs["gama_join"]``. Galaxies of MagPhys without fluxes are also a warning.
+    Galaxies in both tables are kept, in LambdarCat's order. ``X.attrs["gama_join"]`` counts them
+    and the others: ``n_lambdar``, ``n_magphys``, ``n_joined``, ``n_lambdar_only`` (many, normally)
+    and ``n_magphys_only``, of which there is a warning too.
 
     Parameters
     ----------
@@ -64,14 +64,13 @@ def load_gama(
         Fluxes and errors in ``bands.unit``, and the redshift: the columns ``bands.columns``,
         indexed by CATAID. Missing codes (-999) stay as they are, masked entries are NaN.
     y : DataFrame of shape (n_galaxies, 3 or 9)
-        Columns ``TARGETS`` as medians in dex (log10 of Msun, Msun/yr and Lsun), indexed by
-        CATAID; after them, if `percentiles`, ``stellar_mass_p16``, ``stellar_mass_p84`` and so on.
-        Labels of exactly -99, -999 or -9999 become NaN, with a warning.
+        Columns `sfml.TARGETS`, medians in dex, indexed by CATAID; then, if `percentiles`,
+        ``stellar_mass_p16``, ``stellar_mass_p84`` and so on. Labels of exactly -99, -999 or -9999
+        become NaN, with a warning.
     joined : DataFrame of shape (n_galaxies, n_columns)
-        Only if ``return_X_y=False``: every column of LambdarCat, then those of MagPhys, labels
-        and all other values as they stand, apart from fluxes and errors, which are in
-        ``bands.unit``. The redshift is MagPhys's. Any other column of MagPhys (CATAID apart)
-        whose name LambdarCat has too gets the suffix ``_magphys``.
+        Only if ``return_X_y=False``: every column of LambdarCat, then those of MagPhys, as they
+        stand but for fluxes and errors, which are in ``bands.unit``. The redshift is MagPhys's; its
+        other columns whose names LambdarCat has too get the suffix ``_magphys``.
 
     Raises
     ------
@@ -86,11 +85,6 @@ def load_gama(
     -----
     UserWarning
         If galaxies of MagPhys have no fluxes, or if labels hold missing codes.
-
-    Notes
-    -----
-    ``X.attrs["gama_join"]`` (or that of `joined`) has ``n_lambdar``, ``n_magphys``, ``n_joined``,
-    ``n_lambdar_only`` and ``n_magphys_only``.
 
     References
     ----------

@@ -57,7 +57,7 @@ def make_mock_survey(
         interpolated between GAMA's, and all get a top-hat passband.
     n_templates : int, default=30_000
         Size of the library that the labels are fitted with, at least 1,000: the more, the less
-        noisy the labels, and the longer the fit. The library never depends on `random_state`.
+        noisy the labels, and the longer the fit.
     random_state : int, RandomState instance or None, default=None
         Which galaxies and which noise; an int gives the same rows every time.
     n_jobs : int or None, default=None
@@ -71,17 +71,14 @@ def make_mock_survey(
     Returns
     -------
     catalogue : DataFrame of shape (n_galaxies, 2 * n_bands + 14)
-        Columns ``CATAID``; the redshift; flux and error of every band, in the unit of `bands`,
-        both the set's first missing code (-999) where there is no measurement; the labels
-        ``mass_stellar_percentile50``, ``SFR_0_1Gyr_percentile50`` and ``L_dust_percentile50``
-        with their 16th and 84th percentiles, in dex (Msun, Msun/yr, Lsun), NaN for a galaxy
-        with no measurement at all; and the truth ``true_log_mass``, ``true_log_sfr`` and
-        ``true_log_ldust``, in dex. A negative flux is a measurement; as in GAMA there are few.
+        Columns ``CATAID``; ``bands.columns``, with the set's first missing code (-999) where there
+        is no measurement; GAMA's columns of the labels, such as ``mass_stellar_percentile50``, and
+        of their 16th and 84th percentiles, in dex, NaN for a galaxy with no measurement at all;
+        and the truth ``true_log_mass``, ``true_log_sfr`` and ``true_log_ldust``, in dex. A
+        negative flux is a measurement; as in GAMA there are few.
     X, y : DataFrames of shapes (n_galaxies, 2 * n_bands + 1) and (n_galaxies, 3 or 9)
-        Instead, if `return_X_y`: ``bands.columns``, which are fluxes, errors and the redshift;
-        and the medians of the labels under the names `sfml.TARGETS`, followed, if `percentiles`,
-        by ``stellar_mass_p16``, ``stellar_mass_p84`` and so on. The rows are those of the
-        catalogue.
+        Instead, if `return_X_y`: ``bands.columns``, and the medians of the labels under the names
+        `sfml.TARGETS`, followed, if `percentiles`, by ``stellar_mass_p16`` and so on.
 
     Raises
     ------

@@ -93,6 +93,7 @@ class LowSNRDisplay(Display):
             If the catalogue lacks a column, or one does not hold numbers.
         """
         flux, error, *_ = read_photometry(catalogue, Layout(bands, redshift="none"))
+        assert error is not None
         measured = ~np.isnan(flux)
         low = measured & (flux < min_snr * error)
         display = cls(

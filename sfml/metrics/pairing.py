@@ -33,7 +33,7 @@ class Pair(NamedTuple):
     predicted: np.ndarray
     weight: np.ndarray | None
     kept: np.ndarray
-    levels: np.ndarray | None = None
+    levels: np.ndarray = np.empty(0)
 
     @property
     def n(self) -> float:

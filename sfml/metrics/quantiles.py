@@ -36,7 +36,6 @@ def pinball_loss(pair: Pair) -> float:
     >>> metrics.pinball_loss([10.0, 11.0], [[9.5], [11.5]], [0.5])
     0.25
     """
-    assert pair.levels is not None
     excess = pair.y_true[:, None] - pair.predicted
     return float(pair.mean(np.maximum(pair.levels * excess, (pair.levels - 1) * excess)).mean())
 

@@ -406,7 +406,7 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
         ValueError
             If no quantiles were learnt.
         """
-        return uncross(self.raw_quantiles(X), self.quantiles_)
+        return uncross(self.raw_quantiles(X), self.quantiles_ or ())
 
     def raw_quantiles(self, X: Any) -> np.ndarray:
         """Predict the quantiles as the network gives them, in whatever order.
@@ -632,6 +632,6 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         tags.target_tags.single_output = True
-        fitted = getattr(self, "inputs_", self)
+        fitted: Any = getattr(self, "inputs_", self)
         tags.input_tags.allow_nan = fitted.fill_missing
         return tags

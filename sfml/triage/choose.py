@@ -42,12 +42,9 @@ def choose(
     n : int
         How many to choose at most.
     by : {"flag", "width", "gain"}, default="flag"
-        "flag": galaxies with a flag, those with most flags first, and of these the widest. A
-        galaxy without a prediction counts as the widest.
-        "width": the widest intervals between the 16th and the 84th percentile. Each target's
-        widths are divided by their median, then summed over targets.
-        "gain": galaxies which are uncertain, of a frequent kind, and not all of one kind (see
-        Notes); needs `features`.
+        "flag": galaxies with most flags, and of these the widest; one without a prediction is it.
+        "width": the widest intervals, each target's divided by their median, summed over targets.
+        "gain": uncertain galaxies of frequent and of different kinds (see Notes); needs `features`.
     target : str, sequence of str or None, default=None
         Targets whose widths count. None: all that the table has intervals of.
     features : array-like of shape (n_galaxies, n_features), default=None

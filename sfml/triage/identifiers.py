@@ -59,8 +59,8 @@ def check_labels(table: Any, ids: Sequence[str], what: str) -> None:
     index = tables.row_index(table)
     # A default index only counts rows: identifiers that are numbers may hold the same ones.
     if index is not None and not index.equals(pd.RangeIndex(len(ids))):
-        labels = pd.DataFrame(index=pd.Index(map(_label, index), dtype=object))
-        tables.check_same_rows(labels, pd.DataFrame(index=pd.Index(ids, dtype=object)), what)
+        labels = pd.DataFrame(index=[_label(label) for label in index])
+        tables.check_same_rows(labels, pd.DataFrame(index=list(ids)), what)
 
 
 def examples(values: Sequence[Any], limit: int = 5) -> str:

@@ -91,12 +91,11 @@ def write_magphys(
 
     Notes
     -----
-    ``observations.dat`` has a header line, which MAGPHYS skips, then one line per galaxy: name,
-    redshift, and flux and 1-sigma error in Jy of each band. ``filters.dat`` has a header line, then
-    one line per band: name, effective wavelength in micron, number of the filter, and 1, for a band
-    to be fitted. Bands stand in order of wavelength, since MAGPHYS takes the first ones for
-    starlight and the last ones for dust. ``zlibs.dat`` has one line per redshift that is the
-    nearest of a galaxy: a number and the redshift, as ``make_zgrid.f`` of MAGPHYS writes them.
+    Below a header line, ``observations.dat`` has one line per galaxy (name, redshift, and flux and
+    1-sigma error in Jy of each band) and ``filters.dat`` one per band (name, effective wavelength
+    in micron, number of the filter, and 1, for a band to be fitted). Bands stand in order of
+    wavelength, since MAGPHYS takes the first ones for starlight and the last ones for dust.
+    ``zlibs.dat`` has the redshifts of the models, as MAGPHYS's ``make_zgrid.f`` writes them.
 
     A band that was not measured has flux and error -99: MAGPHYS fits positive fluxes only. A
     measured negative flux stays: the MAGPHYS of 2010 ignores it, while that of GAMA and the
