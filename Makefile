@@ -13,9 +13,9 @@ unexport PYTHONHOME
 help:
 	@echo "make demo       the whole method on a mock survey: scores and figures in ./sfml-demo"
 	@echo "make test       the test suite"
-	@echo "make test-slow  the tests that take longer"
+	@echo "make test-slow  the tests that take longer, the benchmarks' quick modes among them"
 	@echo "make lint       ruff and mypy"
-	@echo "make bench      quick benchmarks"
+	@echo "make bench      quick benchmarks of import, training and prediction"
 	@echo "make clean      remove .venv and what tools left behind (never results)"
 
 demo: .venv/.has-plot

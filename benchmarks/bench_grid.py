@@ -28,7 +28,9 @@ def main() -> None:
     parser.add_argument("catalogue", nargs="?", help=HELP)
     parser.add_argument("--networks", type=int, default=1, help="networks per target")
     parser.add_argument("--jobs", type=int, default=1, help="candidates at the same time")
-    parser.add_argument("--quick", action="store_true", help="a small mock survey, few epochs")
+    parser.add_argument(
+        "--quick", action="store_true", help="2 architectures x 2 folds, few epochs"
+    )
     args = parser.parse_args()
     X, y = select_complete(*load(args.catalogue, quick=args.quick))
     pipe = sfml.make_star_formation_pipeline(missing="reject", random_state=0)
@@ -36,20 +38,22 @@ def main() -> None:
     pipe.set_params(
         **{f"regress__{target}__{n}": v for target in sfml.TARGETS for n, v in settings.items()}
     )
+    architectures, folds = (ARCHITECTURES[:2], 2) if args.quick else (ARCHITECTURES, 3)
     search = GridSearchCV(
         pipe,
-        {"regress__stellar_mass__hidden_layer_sizes": ARCHITECTURES},
+        {"regress__stellar_mass__hidden_layer_sizes": architectures},
         scoring=sfml.metrics.get_scorer("neg_error", target="stellar_mass"),
-        cv=3,
+        cv=folds,
         n_jobs=args.jobs,
         refit=False,
     )
     start = time.perf_counter()
     search.fit(X, y)
     seconds = time.perf_counter() - start
-    for sizes, score in zip(ARCHITECTURES, search.cv_results_["mean_test_score"], strict=True):
+    for sizes, score in zip(architectures, search.cv_results_["mean_test_score"], strict=True):
         print(f"{sizes!s:20} sigma {-score:.4f} dex")
-    print(f"{len(X):,} galaxies, {len(ARCHITECTURES)} architectures x 3 folds: {seconds:.0f} s")
+    grid = f"{len(architectures)} architectures x {folds} folds"
+    print(f"{len(X):,} galaxies, {grid}: {seconds:.0f} s")
 
 
 if __name__ == "__main__":

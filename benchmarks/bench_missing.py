@@ -39,7 +39,9 @@ SUBSETS = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("catalogue", nargs="?", help=HELP)
-    parser.add_argument("--quick", action="store_true", help="a small mock survey, few epochs")
+    parser.add_argument(
+        "--quick", action="store_true", help="a small mock survey, few epochs, two subsets"
+    )
     args = parser.parse_args()
     quick = args.quick or args.catalogue is None
     X_train, X_test, y_train, y_test = load_complete(args.catalogue, quick=quick)
@@ -47,7 +49,8 @@ def main() -> None:
     full = make(args.quick, missing="reject").fit(X_train, y_train)
     ratios = median_ratios(X_train)
     rows = []
-    for name, kept in track(SUBSETS.items(), description="subsets"):
+    subsets = list(SUBSETS.items())[-2:] if args.quick else list(SUBSETS.items())
+    for name, kept in track(subsets, description="subsets"):
         dedicated = full
         if len(kept) < len(NAMES):
             dedicated = make(args.quick, bands=sfml.GAMA.only(*kept), missing="reject")

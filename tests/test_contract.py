@@ -567,13 +567,15 @@ class TestRowsByThemselves:
         wrong = X[500 : 500 + n].assign(**{c: 1000 * X[c].where(X[c] > -900) for c in fluxes})
         assert (networks.predict_table(wrong)["flag"] & Flag.UNIT != 0).all()
 
+    @pytest.mark.parametrize("which", ["linear", "networks"])
     @pytest.mark.parametrize("factor", [1e-6, 1e-3, 0.01, 100, 1e3, 1e9])
-    def test_a_catalogue_in_another_unit_is_refused(self, catalogue, networks, factor):
+    def test_a_catalogue_in_another_unit_is_refused(self, catalogue, request, which, factor):
         X, _ = catalogue
+        pipe = request.getfixturevalue(which)  # the one rejects gaps, the other allows them
         fluxes = list(sfml.GAMA.columns[:-1])
         wrong = X[500:].assign(**{c: factor * X[c].where(X[c] > -900) for c in fluxes})
         with pytest.raises(ValueError, match="in another unit"):
-            networks.predict(wrong)
+            pipe.predict(wrong)
 
     @pytest.mark.parametrize("factor", [2.756, 1 / 2.756, 3.631])
     def test_a_small_factor_is_a_warning_and_a_flag(self, catalogue, networks, factor):

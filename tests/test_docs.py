@@ -1,4 +1,4 @@
-"""Docstrings of the public names, as numpydoc validates them."""
+"""Docstrings of the public names, as numpydoc validates them, and what the documents say."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import inspect
 import pkgutil
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -85,3 +86,45 @@ def test_main_names_have_examples(name):
 def test_arrays_have_a_shape(name):
     kinds = re.findall(r" : (.*array-like.*)$", validate(name)["docstring"], re.MULTILINE)
     assert all("shape" in kind for kind in kinds if "Axes" not in kind), kinds
+
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCUMENTS = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", *sorted(ROOT.glob("docs/*.md"))]
+WITH_CODE = ["README.md", "CONTRIBUTING.md", "docs/contract.md"]
+
+
+def read(document: str | Path) -> str:
+    return (ROOT / document).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("document", WITH_CODE)
+def test_code_in_documents_runs(document, tmp_path, monkeypatch):
+    """All blocks of one document run, one after the other, as a reader would run them."""
+    blocks = re.findall(r"^( *)```python\n(.*?)^ *```", read(document), re.DOTALL | re.MULTILINE)
+    assert blocks
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    for indent, block in blocks:
+        lines = [line.removeprefix(indent) for line in block.splitlines()]
+        # A smaller survey takes the same road in less time.
+        program = "\n".join(lines).replace("make_mock_survey(2000", "make_mock_survey(500")
+        exec(compile(program, str(document), "exec"), names)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=str)
+def test_what_documents_name_exists(document):
+    """Paths of the repository, and links to other documents."""
+    text = read(document)
+    paths = re.findall(r"\b((?:sfml|tests|benchmarks|examples|docs)/[\w/]+(?:\.\w+)?)\b", text)
+    links = re.findall(r"\]\((?!https?:)([^)#]+)\)", text)
+    folder = (ROOT / document).parent
+    assert not [path for path in paths if not (ROOT / path).exists()]
+    assert not [link for link in links if not (folder / link).exists()]
+
+
+def test_figures_of_the_withdrawn_survey_are_withdrawn():
+    """Its name stands only where it is said that figures which rest on it do not hold."""
+    files = [*DOCUMENTS, *(ROOT / "sfml").rglob("*.py"), *(ROOT / "benchmarks").glob("*.py")]
+    for file in files:
+        for paragraph in read(file).split("\n\n"):
+            assert "mock_survey.parquet" not in paragraph or "withdrawn" in paragraph, file

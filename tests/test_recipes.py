@@ -3,12 +3,14 @@
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn.preprocessing
 from sklearn.base import clone
 from sklearn.preprocessing import StandardScaler as SklearnStandardScaler
 
 import sfml
-from sfml import GAMA, TARGETS
+from sfml import GAMA, TARGETS, GamaSampleSelector
 from sfml.pipeline import StandardScaler
+from sfml.recipes import RECIPES
 
 
 @pytest.fixture
@@ -22,7 +24,7 @@ def ours():
                 pipe.set_params(
                     **{
                         f"regress__{target}__{k}": v
-                        for k, v in {"epochs": 40, "n_networks": 2}.items()
+                        for k, v in {"epochs": 30, "n_networks": 2}.items()
                     }
                 )
         return pipe
@@ -44,7 +46,7 @@ def test_it_learns_more_than_the_papers_recipe_in_as_many_epochs(ours, selected)
     X, y = selected
     train, test = np.arange(len(X)) % 4 > 0, np.arange(len(X)) % 4 == 0
     paper = sfml.make_star_formation_pipeline("surana2020", random_state=0)
-    paper.set_params(**{f"regress__{target}__epochs": 40 for target in TARGETS})
+    paper.set_params(**{f"regress__{target}__epochs": 30 for target in TARGETS})
     errors = [
         sfml.metrics.error(
             y[test], pipe.fit(X[train], y[train]).predict(X[test]), multioutput="raw_values"
@@ -56,18 +58,22 @@ def test_it_learns_more_than_the_papers_recipe_in_as_many_epochs(ours, selected)
 
 
 def test_the_luminosity_reaches_the_networks_as_it_is(ours, selected):
+    """Though the scaler standardises it with the other features."""
     X, y = selected
     pipe = ours().fit(X, y)
     luminosity = pipe[:2].transform(X)[:, -1]
-    np.testing.assert_array_equal(pipe[:3].transform(X)[:, -1], luminosity)
+    assert pipe[:3].transform(X)[:, -1].std() == pytest.approx(1)
     network = pipe["regress"].named_estimators_["stellar_mass"]
+    offset = network.inputs_.offsets(pipe[:3].transform(X))[:, 0]
+    np.testing.assert_allclose(offset, luminosity, atol=1e-9)
     n_inputs = len(pipe["features"].get_feature_names_out()) - 1
     assert network.coefs_[0].shape == (2, n_inputs, 64)
 
 
 def test_galaxies_ten_times_as_bright_have_about_ten_times_as_much(ours, selected):
     X, y = selected
-    pipe = ours(targets=["stellar_mass"]).set_params(select__z_range=None).fit(X, y["stellar_mass"])
+    pipe = ours(targets=["stellar_mass"]).set_params(select__unit_guard=False)
+    pipe.fit(X, y["stellar_mass"])
     brighter = X.copy()
     brighter.iloc[:, :-1] *= 1.5
     difference = pipe.predict(brighter) - pipe.predict(X)
@@ -120,11 +126,53 @@ def test_errors_are_asked_for(ours, galaxies):
         ours().fit(X.drop(columns=["u_fluxerr"]), y)
 
 
-def test_the_scaler_keeps_what_it_is_told_to():
-    X = pd.DataFrame({"a": [1.0, 3.0], "b": [10.0, 30.0]})
-    scaled = StandardScaler(keep=(-1,)).fit_transform(X)
-    np.testing.assert_allclose(scaled, [[-1, 10], [1, 30]])
-    whole = StandardScaler().fit(X)
-    np.testing.assert_allclose(whole.mean_, [2, 20])
-    restored = StandardScaler(keep=(1,)).fit(X).inverse_transform(scaled)
-    np.testing.assert_allclose(restored, X)
+def test_the_scaler_is_scikit_learns_fixed_once_fitted():
+    X = pd.DataFrame({"a": [1.0, 3.0], "b": [10.0, np.nan]})
+    for parameters in ({}, {"with_mean": False}, {"with_std": False}):
+        scaler = StandardScaler(**parameters).fit(X)
+        expected = sklearn.preprocessing.StandardScaler(**parameters).fit_transform(X)
+        scaler.set_params(with_mean=not scaler.with_mean, with_std=not scaler.with_std)
+        np.testing.assert_array_equal(scaler.transform(X), expected)
+        assert scaler.transform(X[:0]).shape == (0, 2)
+
+
+class TestCuts:
+    """Every cut is an argument, stated once."""
+
+    def test_recipes_differ_in_their_cuts(self):
+        ours, paper = (sfml.make_star_formation_pipeline(recipe) for recipe in RECIPES)
+        assert paper["select"].get_params() == GamaSampleSelector(
+            GAMA, stellar_mass_range=None
+        ).get_params()
+        assert paper["regress"].target_limits == {"stellar_mass": (9, None)}
+        select = ours["select"]
+        assert (select.missing, select.negative, select.z_range) == ("allow", "allow", (0, None))
+        assert ours["regress"].target_limits is None
+
+    def test_arguments_win_over_the_recipe(self):
+        for recipe in RECIPES:
+            pipe = sfml.make_star_formation_pipeline(
+                recipe,
+                **{"negative": "allow", "z_range": None, "stellar_mass_range": None},
+                **{"min_bands": 0, "min_snr": 5, "upper_limits": 3, "missing": "reject"},
+            )
+            select = pipe["select"]
+            assert (select.negative, select.missing, select.z_range) == ("allow", "reject", None)
+            assert (select.min_bands, select.min_snr, select.upper_limits) == (0, 5, 3)
+            assert pipe["regress"].target_limits is None
+
+    def test_a_survey_of_five_bands_to_redshift_2(self, galaxies):
+        X, y = galaxies
+        optical = GAMA.only("u", "g", "r", "i", "z")
+        X = X[list(optical.columns)].assign(Z=np.linspace(0.01, 2, len(X)))
+        for bands in (optical, GAMA.only("r", "K")):
+            pipe = sfml.make_star_formation_pipeline(
+                bands=bands, method="random_forest", random_state=0
+            )
+            if bands is not optical:
+                X = galaxies[0]
+            pipe.set_params(
+                **{f"regress__{t}__n_estimators": 3 for t in sfml.TARGETS},
+                features__redshift_grid=None,
+            ).fit(X, y)
+            assert pipe["select"].report_.n_selected > 0.8 * len(X)

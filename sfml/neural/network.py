@@ -39,7 +39,7 @@ def one_cycle(progress: np.ndarray) -> np.ndarray:
 # Standard deviation with which the quantiles of a network start, in units of the target's, if
 # targets are scaled.
 FIRST_SPREAD = 0.2
-# With equal weights, SFRs scatter by 2 % more (validation rows), and quantiles are no better.
+# With equal weights medians scatter more, and the other quantiles are no better.
 MEDIAN_WEIGHT = 5.0
 
 

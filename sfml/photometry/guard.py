@@ -13,8 +13,8 @@ from sfml.photometry.photometry import Photometry
 FEWEST = 100
 """Rows that make a catalogue: from fewer, nothing is concluded about a unit."""
 
-# Dex granted beyond nearly all galaxies of `fit`: one faint galaxy in 36,000 would hide a factor
-# of 1/1000, hence the tails left out.
+# Dex granted beyond nearly all galaxies of `fit`: a single faint galaxy would hide a factor of
+# 1/1000, hence the tails left out.
 _MARGIN = 1.0
 _TAIL = 1e-3
 _NOISE_MARGIN = 0.05

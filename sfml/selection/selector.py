@@ -280,7 +280,9 @@ class GamaSampleSelector(TransformerMixin, BaseEstimator):
         rejected = any_of(cuts, n_galaxies)
         flags = _flags_of(cuts, photometry)
         if self._guard is not None:
-            self._guard.check(photometry.rows(~rejected))
+            # Another unit can look like gaps: errors so large that they say nothing.
+            others = {name: where for name, where in cuts.items() if name != "missing"}
+            self._guard.check(photometry.rows(~any_of(others, n_galaxies)))
             flags |= flag_where(Flag.UNIT, self._guard.flag(photometry))
         out = photometry.columns(errors=self.layout_.errors)
         out[rejected] = np.nan
