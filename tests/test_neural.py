@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn
 from scipy.special import erf
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import get_tags
@@ -802,11 +803,11 @@ class TestOffsetMap:
 
 WHOLE_BATCH = {
     "batch_size": 1024,
-    "validation_fraction": 0,
     "patience": None,
     "epochs": 30,
     "learning_rate": 0.01,
     "scale_target": True,
+    "kernel_initializer": "he_normal",
 }
 
 
@@ -838,24 +839,24 @@ class TestSampleWeight:
     def test_weights_are_repeated_rows(self, data):
         X, y = data
         times = np.random.default_rng(0).integers(0, 4, len(X))
-        weighted = small(**WHOLE_BATCH).fit(X, y, times)
-        repeated = small(**WHOLE_BATCH).fit(X.repeat(times, axis=0), y.repeat(times))
-        plain = small(**WHOLE_BATCH).fit(X, y)
+        validation = {"X_val": X, "y_val": y}  # so that no row is set aside
+        weighted = small(**WHOLE_BATCH).fit(X, y, times, **validation)
+        repeated = small(**WHOLE_BATCH).fit(X.repeat(times, axis=0), y.repeat(times), **validation)
+        plain = small(**WHOLE_BATCH).fit(X, y, **validation)
         np.testing.assert_allclose(weighted.predict(X), repeated.predict(X), atol=1e-3)
         assert np.abs(plain.predict(X) - repeated.predict(X)).max() > 0.02
-        np.testing.assert_allclose(weighted.history_["loss"], repeated.history_["loss"], rtol=1e-3)
+        np.testing.assert_allclose(weighted.history_, repeated.history_, rtol=1e-3)
         np.testing.assert_allclose(weighted.scaling_, repeated.scaling_)
 
     def test_in_many_batches_each_row_takes_its_own_weight(self, data):
         """Half of the rows are wrong by 5, and weigh next to nothing."""
         X, y = data
         wrong = np.arange(len(X)) % 2 == 0
-        mlp = small(**{**WHOLE_BATCH, "batch_size": 16, "epochs": 60, "scale_target": False})
-        mlp.set_params(learning_rate=0.02)
+        mlp = small(**{**LEARNING, "epochs": 100}, batch_size=16)
         weights = np.where(wrong, 1e-6, 1)
         for options in ({}, {"variants": [X, X]}):
             mlp.fit(X, y + 5 * wrong, weights, **options)
-            assert np.abs(mlp.predict(X) - y).mean() < 0.6
+            assert np.abs(mlp.predict(X) - y).mean() < 0.5
 
     def test_the_validation_loss_is_weighted(self, data):
         X, y = data
@@ -911,13 +912,15 @@ class TestSampleWeight:
         X, y = data
         times = np.random.default_rng(0).integers(0, 4, len(X))
         with pytest.warns(UserWarning, match="Count asks for every batch"):
-            plain = small(**WHOLE_BATCH, callbacks=[Count()]).fit(X, y, times)
-        compiled = small(**WHOLE_BATCH).fit(X, y, times)
+            plain = small(**WHOLE_BATCH, callbacks=[Count()]).fit(X, y, times, X_val=X, y_val=y)
+        compiled = small(**WHOLE_BATCH).fit(X, y, times, X_val=X, y_val=y)
         np.testing.assert_allclose(plain.predict(X), compiled.predict(X), atol=1e-3)
 
     def test_weights_alone_are_routed(self):
         assert has_fit_parameter(KerasMLPRegressor(), "variants")
-        requests = small().set_fit_request(sample_weight=True).get_metadata_routing().fit.requests
+        with sklearn.config_context(enable_metadata_routing=True):
+            mlp = small().set_fit_request(sample_weight=True)
+            requests = mlp.get_metadata_routing().fit.requests
         assert requests == {"sample_weight": True}
 
 
@@ -947,20 +950,22 @@ OTHER_PARAMETERS = {
 }
 
 
-class TestFixedAfterFit:
-    @pytest.fixture(scope="class")
-    def fitted(self, data):
-        X, y = data
-        mlp = small(
-            quantiles=THREE_LEVELS,
-            offset_feature=2,
-            ignored_features=(1,),
-            fill_missing=True,
-            scale_target=True,
-        )
-        gaps = np.where(np.arange(3) == 0, np.where(X > 1, np.nan, X), X)
-        return mlp.fit(gaps, y, offset_map=(2, 1)), gaps
+@pytest.fixture(scope="module")
+def fitted(data):
+    """A network of many settings, and inputs with gaps."""
+    X, y = data
+    mlp = small(
+        quantiles=THREE_LEVELS,
+        offset_feature=2,
+        ignored_features=(1,),
+        fill_missing=True,
+        scale_target=True,
+    )
+    gaps = np.where((np.arange(3) == 0) & (X > 1), np.nan, X)
+    return mlp.fit(gaps, y, offset_map=(2, 1)), gaps
 
+
+class TestFixedAfterFit:
     @pytest.mark.parametrize("name", OTHER_PARAMETERS)
     def test_setting_a_parameter_changes_nothing(self, fitted, name):
         mlp, X = fitted
@@ -970,12 +975,11 @@ class TestFixedAfterFit:
             np.testing.assert_array_equal(a, b)
         assert get_tags(changed).input_tags.allow_nan
 
-    def test_all_parameters_are_tried(self):
-        assert OTHER_PARAMETERS.keys() == KerasMLPRegressor().get_params().keys()
-        defaults = KerasMLPRegressor().get_params()
-        assert all(
-            v != defaults[k] or k in SMALL or v in ((), False) for k, v in OTHER_PARAMETERS.items()
-        )
+    def test_all_parameters_are_tried(self, fitted):
+        parameters = fitted[0].get_params()
+        assert OTHER_PARAMETERS.keys() == parameters.keys()
+        same = {name for name, value in parameters.items() if value == OTHER_PARAMETERS[name]}
+        assert not same
 
     def test_several_networks_stay_several(self, data):
         mlp = small(n_networks=2).fit(*data).set_params(n_networks=1)
@@ -1060,41 +1064,37 @@ class TestFloatingPointErrors:
         np.testing.assert_array_equal(mlp.predict(X), expected)
 
 
-@pytest.mark.parametrize("setting", ["float64", "float16", "mixed_float16", "mixed_bfloat16"])
-def test_keras_float_types_play_no_part(data, setting):
+def fit_anew(data):
+    """Predictions of networks none of which was built before."""
     X, y = data
+    backend.load("network")._idle.clear()
+    by_name = small(quantiles=THREE_LEVELS, optimizer="nadam", schedule="one_cycle").fit(X, y)
+    assert {w.dtype for w in by_name.to_keras().get_weights()} == {np.dtype(np.float32)}
+    # A rate that float16 can hold: an optimizer made under another type has rounded its own.
+    optimizer, loss = keras.optimizers.RMSprop(2**-7), keras.losses.Huber()
+    return [by_name.predict(X), small(optimizer=optimizer, loss=loss).fit(X, y).predict(X)]
+
+
+@pytest.fixture(scope="module")
+def in_float32(data):
+    return fit_anew(data)
+
+
+@pytest.mark.parametrize("setting", ["float64", "float16", "mixed_float16", "mixed_bfloat16"])
+def test_keras_float_types_play_no_part(data, in_float32, setting):
     float_type, policy = keras.config.floatx(), keras.config.dtype_policy()
-    # One network per case, so that none is lent that another case has built.
-    sizes = (9, 4 + ["float64", "float16", "mixed_float16", "mixed_bfloat16"].index(setting))
-    cases = [
-        {"optimizer": "adam"},
-        {"optimizer": "nadam", "quantiles": THREE_LEVELS, "schedule": "one_cycle"},
-    ]
-
-    def predictions():
-        backend.load("network")._idle.clear()
-        found = [small(hidden_layer_sizes=sizes, **case).fit(X, y) for case in cases]
-        # A rate that float16 can hold: an optimizer made under another type has rounded its own.
-        optimizer, loss = keras.optimizers.RMSprop(2**-7), keras.losses.Huber()
-        found.append(small(optimizer=optimizer, loss=loss).fit(X, y))
-        weights = found[0].to_keras().get_weights()
-        assert {w.dtype for w in weights} == {np.dtype(np.float32)}
-        return [mlp.predict(X) for mlp in found]
-
-    expected = predictions()
     try:
         if setting.startswith("mixed"):
             keras.config.set_dtype_policy(setting)
         else:
             keras.config.set_floatx(setting)
         before = keras.config.floatx(), keras.config.dtype_policy().name
-        actual = predictions()
+        actual = fit_anew(data)
         assert (keras.config.floatx(), keras.config.dtype_policy().name) == before
     finally:
         keras.config.set_floatx(float_type)
         keras.config.set_dtype_policy(policy)
-    for a, b in zip(actual, expected, strict=True):
-        np.testing.assert_array_equal(a, b)
+    np.testing.assert_array_equal(actual, in_float32)
 
 
 FIT = """
@@ -1163,7 +1163,7 @@ def test_variants_are_not_copied_again_and_again():
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert peak < 4.5 * X.nbytes
+    assert peak < 6 * X.nbytes
 
 
 def test_an_array_of_variants_is_a_sequence_of_them(data):
