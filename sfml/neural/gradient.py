@@ -52,14 +52,8 @@ def input_gradient(
 
     Parameters
     ----------
-    X : ndarray of shape (n_samples, n_features)
-        Inputs, as the network saw them in training.
-    coefs : sequence of ndarray of shape (n_in, n_out) or (n_networks, n_in, n_out)
-        Weights, one array per layer.
-    intercepts : sequence of ndarray of shape (n_out,) or (n_networks, n_out)
-        Biases, one array per layer.
-    activation : str
-        Key of `ACTIVATIONS`, for every layer but the last.
+    X, coefs, intercepts, activation
+        The inputs themselves, and the network: as of `sfml.neural.forward.forward`.
     outputs : sequence of int
         Outputs to differentiate.
 

@@ -296,21 +296,14 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
             X,
             y,
             dtype=np.float32,
-            ensure_all_finite=self._finite(),
+            ensure_all_finite="allow-nan" if self.fill_missing else True,
             multi_output=True,
             y_numeric=True,
             ensure_min_samples=2,
         )
-        names = check_names(
-            feature_names, getattr(self, "feature_names_in_", None), self.n_features_in_
-        )
+        of_table = getattr(self, "feature_names_in_", None)
         self.inputs_ = InputColumns.resolve(
-            self.offset_feature,
-            self.ignored_features,
-            self.fill_missing,
-            names=names,
-            n_features=self.n_features_in_,
-            offset_map=offset_map,
+            self, check_names(feature_names, of_table, X.shape[1]), X.shape[1], offset_map
         )
         self.y_ndim_ = y.ndim
         y = y.reshape(len(y), -1).astype(np.float64)
@@ -406,12 +399,20 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
         ValueError
             If no quantiles were learnt.
         """
-        return uncross(self.raw_quantiles(X), self.quantiles_)
+        return uncross(self.raw_quantiles(X), self.quantiles_ or ())
 
     def raw_quantiles(self, X: Any) -> np.ndarray:
         """Predict the quantiles as the network gives them, in whatever order.
 
-        Parameters, returned shape and errors are those of `predict_quantiles`.
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Inputs, prepared as for `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_quantiles) or (n_samples, n_outputs, n_quantiles)
+            As of `predict_quantiles`, which raises the same errors.
         """
         check_is_fitted(self)
         if self.quantiles_ is None:
@@ -504,9 +505,9 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
         checked = [
             self._check_rows(each, np.float32, 1) for each in (() if variants is None else variants)
         ]
-        for array in checked:
-            if array.shape != shape:
-                raise ValueError(f"Each variant must be shaped as X, {shape}; got {array.shape}.")
+        wrong = [array.shape for array in checked if array.shape != shape]
+        if wrong:
+            raise ValueError(f"Each variant must be shaped as X, {shape}; got {wrong[0]}.")
         return checked
 
     def _check_validation(self, X_val: Any, y_val: Any, weights: Any) -> Rows | None:
@@ -548,9 +549,6 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
                 "absolute error: leave loss='mean_absolute_error', or quantiles=None; got "
                 f"loss={self.loss!r}."
             )
-
-    def _finite(self) -> bool | str:
-        return "allow-nan" if self.fill_missing else True
 
     def _earlier_networks(self) -> list[list[np.ndarray]]:
         """Weights of each network to go on from; none without `warm_start`."""
@@ -624,6 +622,6 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         tags.target_tags.single_output = True
-        fitted = getattr(self, "inputs_", self)
-        tags.input_tags.allow_nan = fitted.fill_missing
+        fixed: Any = getattr(self, "inputs_", self)
+        tags.input_tags.allow_nan = fixed.fill_missing
         return tags
