@@ -116,9 +116,7 @@ def test_no_rows_give_no_rows():
 
 
 def test_a_wrong_number_of_columns_is_explained():
-    with pytest.raises(
-        ValueError, match=r"X has 4 columns, but 7 are needed: .* 3 bands"
-    ):
+    with pytest.raises(ValueError, match=r"X has 4 columns, but 7 are needed: .* 3 bands"):
         FluxFeatures(BANDS).fit(np.ones((5, 4)))
 
 

@@ -141,9 +141,10 @@ class TestCuts:
 
     def test_recipes_differ_in_their_cuts(self):
         ours, paper = (sfml.make_star_formation_pipeline(recipe) for recipe in RECIPES)
-        assert paper["select"].get_params() == GamaSampleSelector(
-            GAMA, stellar_mass_range=None
-        ).get_params()
+        assert (
+            paper["select"].get_params()
+            == GamaSampleSelector(GAMA, stellar_mass_range=None).get_params()
+        )
         assert paper["regress"].target_limits == {"stellar_mass": (9, None)}
         select = ours["select"]
         assert (select.missing, select.negative, select.z_range) == ("allow", "allow", (0, None))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
 from numbers import Integral
 from typing import Any, NamedTuple
 
@@ -24,28 +23,21 @@ class InputColumns(NamedTuple):
 
     @classmethod
     def resolve(
-        cls,
-        offset_feature: Any,
-        ignored_features: Sequence[Any],
-        fill_missing: bool,
-        *,
-        names: list[str] | None,
-        n_features: int,
-        offset_map: Any = None,
+        cls, mlp: Any, names: list[str] | None, n_features: int, offset_map: Any
     ) -> InputColumns:
-        """Find the columns that the parameters of `KerasMLPRegressor` name or number."""
+        """Find the columns that parameters of a `KerasMLPRegressor` name or number."""
         offset = None
-        if offset_feature is not None:
-            offset = _find("offset_feature", offset_feature, names, n_features)
-        ignored = {_find("ignored_features", one, names, n_features) for one in ignored_features}
-        columns = tuple(c for c in range(n_features) if c != offset and c not in ignored)
+        if mlp.offset_feature is not None:
+            offset = _find("offset_feature", mlp.offset_feature, names, n_features)
+        ignored = [_find("ignored_features", c, names, n_features) for c in mlp.ignored_features]
+        columns = tuple(c for c in range(n_features) if c not in {offset, *ignored})
         if not columns:
             raise ValueError(
-                f"No column of X is left as an input: offset_feature={offset_feature!r} and "
-                f"ignored_features={ignored_features!r} take all {n_features}."
+                f"No column of X is left as an input: offset_feature={mlp.offset_feature!r} and "
+                f"ignored_features={mlp.ignored_features!r} take all {n_features}."
             )
-        slope, intercept = _check_map(offset_map, offset_feature)
-        return cls(columns, offset, slope, intercept, bool(fill_missing))
+        slope, intercept = _check_map(offset_map, mlp.offset_feature)
+        return cls(columns, offset, slope, intercept, bool(mlp.fill_missing))
 
     def write(self, X: np.ndarray, out: np.ndarray) -> None:
         """Write the inputs of rows of X into `out`, of shape (n_samples, n_inputs)."""
@@ -91,9 +83,10 @@ def _find(parameter: str, wanted: Any, names: list[str] | None, n_features: int)
         return names.index(wanted)
     if not isinstance(wanted, Integral) or isinstance(wanted, bool | np.bool_):
         raise ValueError(f"{parameter} must name or number columns of X; got {wanted!r}.")
-    if not -n_features <= wanted < n_features:
-        raise ValueError(f"{parameter} gives column {wanted} of X, which has {n_features}.")
-    return int(wanted) % n_features
+    column = int(wanted)
+    if not -n_features <= column < n_features:
+        raise ValueError(f"{parameter} gives column {column} of X, which has {n_features}.")
+    return column % n_features
 
 
 def _check_map(offset_map: Any, offset_feature: Any) -> tuple[float, float]:

@@ -296,21 +296,14 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
             X,
             y,
             dtype=np.float32,
-            ensure_all_finite=self._finite(),
+            ensure_all_finite="allow-nan" if self.fill_missing else True,
             multi_output=True,
             y_numeric=True,
             ensure_min_samples=2,
         )
-        names = check_names(
-            feature_names, getattr(self, "feature_names_in_", None), self.n_features_in_
-        )
+        of_table = getattr(self, "feature_names_in_", None)
         self.inputs_ = InputColumns.resolve(
-            self.offset_feature,
-            self.ignored_features,
-            self.fill_missing,
-            names=names,
-            n_features=self.n_features_in_,
-            offset_map=offset_map,
+            self, check_names(feature_names, of_table, X.shape[1]), X.shape[1], offset_map
         )
         self.y_ndim_ = y.ndim
         y = y.reshape(len(y), -1).astype(np.float64)
@@ -512,9 +505,9 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
         checked = [
             self._check_rows(each, np.float32, 1) for each in (() if variants is None else variants)
         ]
-        for array in checked:
-            if array.shape != shape:
-                raise ValueError(f"Each variant must be shaped as X, {shape}; got {array.shape}.")
+        wrong = [array.shape for array in checked if array.shape != shape]
+        if wrong:
+            raise ValueError(f"Each variant must be shaped as X, {shape}; got {wrong[0]}.")
         return checked
 
     def _check_validation(self, X_val: Any, y_val: Any, weights: Any) -> Rows | None:
@@ -556,9 +549,6 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
                 "absolute error: leave loss='mean_absolute_error', or quantiles=None; got "
                 f"loss={self.loss!r}."
             )
-
-    def _finite(self) -> bool | str:
-        return "allow-nan" if self.fill_missing else True
 
     def _earlier_networks(self) -> list[list[np.ndarray]]:
         """Weights of each network to go on from; none without `warm_start`."""

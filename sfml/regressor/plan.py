@@ -59,7 +59,9 @@ def check_estimators(estimators: Any, targets: Any, *, joint: bool) -> tuple[str
         return None
     names = [name for name, _ in pairs]
     if not names:
-        raise ValueError(f"estimators must name at least one (target, regressor); got {estimators!r}.")
+        raise ValueError(
+            f"estimators must name at least one (target, regressor); got {estimators!r}."
+        )
     if joint and len(names) > 1:
         raise ValueError(
             f"joint=True trains one regressor for all targets; got {len(names)}: {names}."
