@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["DESCRIPTIONS", "Flag", "MissingPredictionWarning", "describe", "flag_where"]
+__all__ = ["DESCRIPTIONS", "Flag", "MissingPredictionWarning", "describe"]
 
 
 class MissingPredictionWarning(UserWarning):

@@ -339,6 +339,6 @@ def _check_labels(values: np.ndarray, names: Sequence[str]) -> None:
             raise ValueError(
                 f"{name} must be in {expected}, with NaN for a missing label; got "
                 f"{column[wrong][0]:g} in {int(wrong.sum())} of {len(column)} rows, first in row "
-                f"{int(wrong.argmax())}. Linear values need np.log10 (GAMA's percentile columns are "
+                f"{int(wrong.argmax())}. Linear values need np.log10 (GAMA's percentiles are "
                 "in dex, its best_fit columns are linear); codes such as -9 must become NaN."
             )

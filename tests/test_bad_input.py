@@ -408,7 +408,9 @@ class TestLabels:
     def test_infinity(self, pipe, galaxies):
         X, y = galaxies
         y.iloc[0, 0] = -np.inf
-        with pytest.raises(ValueError, match="1 infinite values in 'stellar_mass'.*first in row 0"):
+        with pytest.raises(
+            ValueError, match=r"1 infinite values in 'stellar_mass'.*first in row 0"
+        ):
             pipe.fit(X, y)
 
     def test_text(self, pipe, galaxies):

@@ -29,7 +29,8 @@ LAYERS = [
     {"tables"},
     {"bands"},
     {"targets"},
-    {"photometry", "uncertainty", "domain"},
+    {"photometry", "uncertainty"},
+    {"domain"},  # another name of a part of uncertainty
     {"selection", "features", "neural", "metrics"},
     {"datasets"},
     {"recipes"},

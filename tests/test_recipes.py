@@ -62,7 +62,7 @@ def test_the_luminosity_reaches_the_networks_as_it_is(ours, selected):
     X, y = selected
     pipe = ours().fit(X, y)
     luminosity = pipe[:2].transform(X)[:, -1]
-    assert pipe[:3].transform(X)[:, -1].std() == pytest.approx(1)
+    assert pipe[:3].transform(X)[:, -1].std() == pytest.approx(1, abs=0.1)
     network = pipe["regress"].named_estimators_["stellar_mass"]
     offset = network.inputs_.offsets(pipe[:3].transform(X))[:, 0]
     np.testing.assert_allclose(offset, luminosity, atol=1e-9)

@@ -53,8 +53,8 @@ def best_extra_band(
     Returns
     -------
     DataFrame of shape (n_galaxies, n_bands + 1)
-        Row by row as in X, with its index if it has one. One column per band: the factor by which the
-        interval's width is expected to change (0.8 is a fifth narrower), the median over the
+        Row by row as in X, with its index if it has one. One column per band: the factor by which
+        the interval's width is expected to change (0.8 is a fifth narrower), the median over the
         neighbours. NaN for bands that the galaxy has, bands that no reference galaxy has beside
         the galaxy's own, and galaxies without a prediction. The last column, ``best``, names the
         band of the smallest factor; it is missing if none is below 1.

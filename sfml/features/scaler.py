@@ -85,6 +85,7 @@ class StandardScaler(sklearn.preprocessing.StandardScaler):
             reset=False,
             dtype=FLOAT_DTYPES,
             copy=self.copy if copy is None else copy,
+            force_writeable=True,
             ensure_all_finite="allow-nan",
             ensure_min_samples=0,
         )

@@ -238,7 +238,7 @@ class GamaSampleSelector(TransformerMixin, BaseEstimator):
         return self._blank_and_flag(X)[0]
 
     def flag(self, X: Any) -> np.ndarray:
-        """Flag the galaxies that `transform` blanks and, after `fit`, those of another unit or depth.
+        """Flag galaxies that `transform` blanks and, once fitted, those of another unit or depth.
 
         Parameters
         ----------

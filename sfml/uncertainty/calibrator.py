@@ -47,6 +47,7 @@ def uncross(quantiles: np.ndarray, levels: Sequence[float] = LEVELS) -> np.ndarr
     Parameters
     ----------
     quantiles : ndarray of shape (..., n_levels)
+        Predicted quantiles.
     levels : sequence of float, default=LEVELS
         Their levels, growing, with 0.5 among them.
 
@@ -293,7 +294,17 @@ class QuantileCalibrator(BaseEstimator):
         return uncross(quantiles + shift * self._unit(quantiles), self.levels_)
 
     def supports(self, level: float) -> bool:
-        """Whether enough galaxies were held back to calibrate a level: one, at least, beyond it."""
+        """Whether enough galaxies were held back to calibrate a level: one, at least, beyond it.
+
+        Parameters
+        ----------
+        level : float
+            Between 0 and 1.
+
+        Returns
+        -------
+        bool
+        """
         check_is_fitted(self)
         return bool((self.n_rows_ + 1) * min(level, 1 - level) >= 1 - 1e-9)
 

@@ -62,7 +62,8 @@ def check_coverage(coverage: Any) -> tuple[float, float]:
 
     Returns
     -------
-    lower, upper : float
+    lower : float
+    upper : float
     """
     if not isinstance(coverage, Real) or not 0 < float(coverage) < 1:
         raise ValueError(
