@@ -102,7 +102,7 @@ class StarFormationPipeline(Pipeline):
         self
         """
         with unchanged_on_failure(self, *(step for _, step in self.steps)):
-            vars(self).pop("_fitted_steps", None)
+            self.__dict__.pop("_fitted_steps", None)
             if self._is_ours():
                 self._validate_params()
                 self._validate_steps()

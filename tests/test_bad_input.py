@@ -141,6 +141,12 @@ class TestKindsOfTables:
         predicted = fitted.predict(X.astype(np.float32))
         np.testing.assert_allclose(predicted, fitted.predict(X), atol=1e-4)
 
+    def test_unknown_names_are_taken_by_position_with_a_warning(self, pipe, fitted, galaxies):
+        X, y = galaxies
+        with pytest.warns(UserWarning, match="a, b, c are none of the targets' names"):
+            pipe.fit(X, y.set_axis(["a", "b", "c"], axis=1))
+        np.testing.assert_array_equal(pipe.predict(X), fitted.predict(X))
+
     @pytest.mark.parametrize(
         "make",
         [
@@ -150,7 +156,6 @@ class TestKindsOfTables:
             lambda y: y.set_axis(GAMA_NAMES, axis=1),
             lambda y: y.set_axis(GAMA_NAMES, axis=1)[GAMA_NAMES[::-1]],
             lambda y: y[list(TARGETS[::-1])],
-            lambda y: y.set_axis(["a", "b", "c"], axis=1),
             lambda y: y.set_axis([0, 1, 2], axis=1),
             lambda y: y.astype("Float64"),
             lambda y: pl.DataFrame(y.to_dict("list")),

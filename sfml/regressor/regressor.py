@@ -209,6 +209,14 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
         self.random_state = random_state
         self.verbose = verbose
 
+    # What `fit` leaves.
+    targets_: tuple[str, ...]
+    target_limits_: dict[str, tuple[float, float]]
+    posterior_: Any
+    learnt_keys_: np.ndarray
+    intervals_: IntervalModel
+    domain_: DomainDetector | None
+
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Get the parameters, those of the regressors by their names.
 
