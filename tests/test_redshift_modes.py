@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.linear_model import Ridge
+from conftest import FillingRidge
 
 import sfml
 from sfml import GAMA, TARGETS, FluxFeatures, GamaSampleSelector
@@ -28,12 +28,12 @@ def photometric(survey):
 
 @pytest.fixture
 def linear(quick_pipeline):
-    """Function that makes recipe "sfml" with a linear model a target, trained at once."""
+    """Function that makes recipe "sfml" with one linear model per target, trained at once."""
 
     def make(**parameters):
         pipe = quick_pipeline("sfml", **parameters)
         names = [name for name, _ in pipe["regress"].estimators]
-        return pipe.set_params(**{f"regress__{name}": Ridge() for name in names})
+        return pipe.set_params(**{f"regress__{name}": FillingRidge() for name in names})
 
     return make
 
@@ -93,7 +93,7 @@ class TestPhotometric:
     def test_with_missing_bands(self, quick_pipeline, photometric):
         X, y = photometric
         pipe = quick_pipeline(
-            "sfml", bands=PHOTOMETRIC, redshift="photometric", missing="allow", targets=("sfr",)
+            "sfml", bands=PHOTOMETRIC, redshift="photometric", targets=("sfr",)
         ).fit(X, y[["sfr"]])
         predicted = pipe.predict(X.assign(u_flux=np.nan))
         rejected = pipe["select"].reasons(X.assign(u_flux=np.nan)).any(axis=1)
@@ -129,7 +129,7 @@ class TestNone:
     def test_a_network_with_missing_bands(self, quick_pipeline, survey):
         X, y = survey
         X = X.drop(columns="Z")
-        pipe = quick_pipeline("sfml", redshift="none", missing="allow", targets=("sfr",))
+        pipe = quick_pipeline("sfml", redshift="none", targets=("sfr",))
         table = pipe.fit(X, y[["sfr"]]).predict_table(X.assign(u_flux=-999.0))
         assert table["sfr"].notna().mean() > 0.9
 
@@ -154,8 +154,8 @@ class TestRedshiftAsATarget:
         pipe = sfml.make_star_formation_pipeline(redshift="none", targets=self.TARGETS)
         networks = dict(pipe["regress"].estimators)
         assert networks["redshift"].offset_feature is None
-        assert networks["redshift"].ignored_features == (-1,)
-        assert networks["stellar_mass"].offset_feature == -1
+        assert networks["redshift"].ignored_features == ("log_brightness",)
+        assert networks["stellar_mass"].offset_feature == "log_brightness"
 
     def test_a_photometric_one_can_be_improved(self, linear, survey, photometric):
         X, y = photometric
@@ -178,12 +178,15 @@ class TestTheParts:
         selector = GamaSampleSelector(PHOTOMETRIC, redshift=redshift, keep_errors=True)
         selector.set_output(transform="pandas")
         selected = selector.fit_transform(X)
-        assert selected.columns.tolist() == [*GAMA.columns[:-1], *["Z", "Z_err"][:n_last]]
+        names = [f"{band}_{what}" for what in ("flux", "fluxerr") for band in GAMA.names]
+        assert selected.columns.tolist() == [*names, *["redshift", "redshift_error"][:n_last]]
         features = FluxFeatures(PHOTOMETRIC, redshift=redshift).fit(selected)
         n_late = {"none": 1, "photometric": 4}[redshift]
         assert features.transform(selected).shape == (len(X), 42 + n_late + 2)
-        with pytest.raises(ValueError, match=f"X has {42 + n_last} columns.*need 43"):
+        with pytest.raises(ValueError, match=f"X has {42 + n_last} columns, but 43 are needed"):
             FluxFeatures(PHOTOMETRIC).fit(selected)
+        told = FluxFeatures().fit(selected, layout=selector.layout_)
+        np.testing.assert_array_equal(told.transform(selected), features.transform(selected))
 
     def test_without_redshift_the_last_outputs_are_the_reference_flux(self, survey):
         X, _ = survey
@@ -191,17 +194,18 @@ class TestTheParts:
         flux = flux[(flux > 0).all(axis=1)]
         features = FluxFeatures(redshift="none").fit(flux)
         assert features.get_feature_names_out()[-3:].tolist() == [
-            *("log_snr", "log_reference_flux", "log_reference_flux_offset")
+            *("log_snr", "log_reference_flux", "log_brightness")
         ]
         out = features.transform(flux)
         np.testing.assert_array_equal(out[:, -2], out[:, -1])
         assert features.redshift_range_ == (-np.inf, np.inf)
 
     def test_wrong_choices(self, survey):
-        with pytest.raises(ValueError, match="redshift must be 'spectroscopic', 'photometric' or"):
-            GamaSampleSelector(redshift="phot").fit(survey[0])
+        for step in (GamaSampleSelector(redshift="phot"), FluxFeatures(redshift="phot")):
+            with pytest.raises(ValueError, match="'redshift' parameter of .* Got 'phot' instead"):
+                step.fit(survey[0])
         with pytest.raises(ValueError, match=r"redshift must be one of .*; got 'phot'"):
-            FluxFeatures(redshift="phot").fit(np.ones((5, 43)))
+            sfml.make_star_formation_pipeline(redshift="phot")
         with pytest.raises(ValueError, match="needs a BandSet that says which columns are which"):
             GamaSampleSelector("positional", min_bands=0, redshift="none").fit(np.ones((5, 4)))
 
@@ -211,5 +215,6 @@ class TestTheParts:
 
     def test_the_default_is_a_spectroscopic_redshift(self):
         pipe = sfml.make_star_formation_pipeline()
-        assert pipe["select"].redshift == pipe["features"].redshift == "spectroscopic"
+        assert pipe["select"].redshift == "spectroscopic"
+        assert pipe["features"].redshift is None  # as the selection says
         assert [name for name, _ in pipe["regress"].estimators] == list(TARGETS)
