@@ -298,7 +298,7 @@ class StarFormationPipeline(Pipeline):
 
     def _steps(self) -> list[tuple[str, Any]]:
         """List the steps that were fitted, whatever `set_params` did since, but no passthroughs."""
-        steps = getattr(self, "_fitted_steps", self.steps)
+        steps: list[Any] = getattr(self, "_fitted_steps", self.steps)
         return [(n, step) for n, step in steps if step is not None and step != "passthrough"]
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -579,11 +579,12 @@ def make_star_formation_pipeline(
             'The redshift is an input: to predict it, set redshift="none" or "photometric".'
         )
     names = (ALL_TARGETS,) if joint else targets
+    limits: Any = {"stellar_mass": masses} if masses and "stellar_mass" in targets else None
     regressor = StarFormationRegressor(
         [(name, make_estimator(method, name, recipe)) for name in names],
         targets=targets if joint else None,
         joint=joint,
-        target_limits={"stellar_mass": masses} if masses and "stellar_mass" in targets else None,
+        target_limits=limits,
         max_train_samples=max_train_samples,
         calibration_fraction=calibration_fraction,
         n_jobs=n_jobs,

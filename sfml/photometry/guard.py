@@ -6,6 +6,7 @@ import warnings
 from typing import NamedTuple
 
 import numpy as np
+from scipy.stats import spearmanr
 
 from sfml.bands import BandSet
 from sfml.photometry.photometry import Photometry
@@ -198,8 +199,7 @@ def _problem_of_errors(flux: np.ndarray, error: np.ndarray) -> str | None:
     for f, e in zip(flux.T, error.T, strict=True):
         known = (f > 0) & np.isfinite(e)
         if known.sum() >= FEWEST and np.ptp(e[known]) > 0:
-            ranks = [np.argsort(np.argsort(values[known])) for values in (f, e)]
-            correlations.append(float(np.corrcoef(*ranks)[0, 1]))
+            correlations.append(float(spearmanr(f[known], e[known]).statistic))
     falling = [c for c in correlations if c < -0.5]
     if len(falling) * 2 > len(correlations):
         return (

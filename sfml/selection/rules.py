@@ -58,9 +58,9 @@ class Rules:
         mass = None if y is None or limits is None else self._stellar_mass(y, len(flux))
         if mass is not None and limits is not None:
             low, high = open_ends(limits)
-            cuts["stellar_mass"] = ~((mass >= low) & (mass <= high))
+            cuts["stellar_mass"] = np.asarray(~((mass >= low) & (mass <= high)))
         if self.missing == "reject":
-            cuts["missing"] = np.isnan(flux).any(axis=1)
+            cuts["missing"] = np.asarray(np.isnan(flux).any(axis=1))
         if self.negative == "reject":
             cuts["negative"] = (flux < 0).any(axis=1)
         if self.min_bands:
