@@ -407,7 +407,8 @@ class GamaSampleSelector(TransformerMixin, BaseEstimator):
                 "set the band set's redshift_error, as in "
                 "dataclasses.replace(sfml.GAMA, redshift_error='Z_err')."
             )
-        n_bands = np.shape(X)[1] - 1 if positional and np.ndim(X) == 2 else None
+        shape = np.asarray(X).shape if positional else ()
+        n_bands = shape[1] - 1 if len(shape) == 2 else None
         return Rules(
             layout=Layout(bands, needs_errors, self.redshift, n_bands),
             z_range=self.z_range,
