@@ -29,7 +29,8 @@ LAYERS = [
     {"tables"},
     {"bands"},
     {"targets"},
-    {"photometry", "uncertainty", "domain"},
+    {"photometry", "uncertainty"},
+    {"domain"},  # a name for what stands in uncertainty
     {"selection", "features", "neural", "metrics"},
     {"datasets"},
     {"recipes"},
