@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.linear_model import Ridge
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -62,15 +63,33 @@ def survey(_survey) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 @pytest.fixture(scope="session")
 def complete_pipe(_survey):
-    """Recipe "sfml" with quick networks, fitted to `survey`; not to be changed."""
-    return make_quick_pipeline("sfml", network={"n_networks": 2}).fit(*_survey)
+    """Recipe "sfml" with the paper's cuts and quick networks, fitted to `survey`.
+
+    Not to be changed.
+    """
+    cuts = {"missing": "reject", "negative": "reject", "z_range": (0, 0.5), "min_bands": 6}
+    return make_quick_pipeline("sfml", network={"n_networks": 2}, **cuts).fit(*_survey)
 
 
 @pytest.fixture(scope="session")
 def gappy_pipe(_survey):
-    """The same with missing bands allowed."""
-    pipe = make_quick_pipeline("sfml", missing="allow", network={"n_networks": 2})
-    return pipe.fit(*_survey)
+    """The same with the recipe's own cuts, which allow missing bands and negative fluxes."""
+    return make_quick_pipeline("sfml", network={"n_networks": 2}).fit(*_survey)
+
+
+class FillingRidge(Ridge):
+    """A linear model that takes NaN, as the networks do: for the mean of the inputs."""
+
+    def fit(self, X, y, sample_weight=None):
+        return super().fit(np.nan_to_num(X), y, sample_weight)
+
+    def predict(self, X):
+        return super().predict(np.nan_to_num(X))
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ import copy
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import make_quick_pipeline
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.base import BaseEstimator, RegressorMixin
@@ -71,21 +70,14 @@ def test_columns_of_flags_can_be_asked_for_one():
     assert Flag.LOW_SNR not in Flag(48)
 
 
-@pytest.fixture(scope="module")
-def strict_pipe(_survey):
-    """Recipe "sfml" with the cuts of the paper, each of which has its flag."""
-    cuts = {"missing": "reject", "negative": "reject", "z_range": (0, 0.5), "min_bands": 6}
-    return make_quick_pipeline("sfml", **cuts, network={"n_networks": 2}).fit(*_survey)
-
-
 class TestTheFlagsOfAPipeline:
     """Each kind of galaxy gets the flag that says what is wrong with it."""
 
     @pytest.fixture
-    def kept(self, strict_pipe, survey):
+    def kept(self, complete_pipe, survey):
         """Galaxies that the selection keeps."""
         X, _ = survey
-        return X[~strict_pipe["select"].reasons(X).any(axis=1)]
+        return X[~complete_pipe["select"].reasons(X).any(axis=1)]
 
     @pytest.mark.parametrize(
         ("change", "word"),
@@ -98,19 +90,19 @@ class TestTheFlagsOfAPipeline:
             ({"W3_flux": -1e-5}, "negative_flux"),
         ],
     )
-    def test_cuts(self, strict_pipe, kept, change, word):
-        before = strict_pipe.predict_table(kept)
+    def test_cuts(self, complete_pipe, kept, change, word):
+        before = complete_pipe.predict_table(kept)
         assert not before["reasons"].str.contains(f"{word}|not_predicted").all()
-        table = strict_pipe.predict_table(kept.assign(**change))
+        table = complete_pipe.predict_table(kept.assign(**change))
         # Beside the cuts, a galaxy may be too bright for its new redshift.
         assert (table["reasons"].str.removesuffix("|unit") == f"{word}|not_predicted").all()
         assert (table["flag"] & ~Flag.UNIT == Flag[word.upper()] | Flag.NOT_PREDICTED).all()
         assert table.drop(columns=["flag", "reasons"]).isna().all(axis=None)
 
-    def test_the_cut_in_signal_to_noise(self, strict_pipe, kept):
+    def test_the_cut_in_signal_to_noise(self, complete_pipe, kept):
         """Errors of half the flux in every band, which are unlike those of training too."""
         halves = {error: kept[flux] / 2 for flux, error in zip(FLUXES, ERRORS, strict=True)}
-        flag = strict_pipe.predict_table(kept.assign(**halves))["flag"] & ~Flag.UNIT
+        flag = complete_pipe.predict_table(kept.assign(**halves))["flag"] & ~Flag.UNIT
         # Half of the flux of the brightest is an error that says nothing: the band is missing.
         missing = flag & Flag.FEW_BANDS > 0
         assert missing.mean() < 0.1
@@ -120,30 +112,30 @@ class TestTheFlagsOfAPipeline:
         table = gappy_pipe.predict_table(kept.assign(**dict.fromkeys(FLUXES, np.nan)))
         assert set(table["reasons"]) == {"few_bands|not_predicted"}
 
-    def test_several_reasons_add_up(self, strict_pipe, kept):
-        table = strict_pipe.predict_table(kept.assign(Z=0.7, u_flux=-999.0, W3_flux=-1e-5))
+    def test_several_reasons_add_up(self, complete_pipe, kept):
+        table = complete_pipe.predict_table(kept.assign(Z=0.7, u_flux=-999.0, W3_flux=-1e-5))
         expected = "redshift|few_bands|negative_flux|not_predicted"
         assert set(table["reasons"].str.removesuffix("|unit")) == {expected}
         assert set(table["flag"] & ~Flag.UNIT) == {1 + 2 + 8 + 128}
 
-    def test_a_redshift_beyond_those_of_training(self, strict_pipe, kept):
+    def test_a_redshift_beyond_those_of_training(self, complete_pipe, kept):
         """Within the selection's limits, so that there is a prediction."""
-        low, _ = strict_pipe["features"].redshift_range_
-        pipe = copy.deepcopy(strict_pipe).set_params(select__unit_guard=False)
+        low, _ = complete_pipe["features"].redshift_range_
+        pipe = copy.deepcopy(complete_pipe).set_params(select__unit_guard=False)
         table = pipe.predict_table(kept.assign(Z=0.9 * low))
         assert (table["flag"] & Flag.REDSHIFT > 0).all()
         assert not (table["flag"] & Flag.NOT_PREDICTED).any()
 
-    def test_training_galaxies_are_within_their_own_range(self, strict_pipe, kept):
-        flag = strict_pipe["features"].flag(strict_pipe["select"].transform(kept))
+    def test_training_galaxies_are_within_their_own_range(self, complete_pipe, kept):
+        flag = complete_pipe["features"].flag(complete_pipe["select"].transform(kept))
         assert not (flag & Flag.REDSHIFT).any()
         assert not (flag & Flag.FEW_BANDS).any()
         # One galaxy in a thousand is below the threshold, and of so few the faintest one.
         assert (flag & Flag.LOW_SNR > 0).sum() <= 1
 
-    def test_noisier_galaxies_than_in_training(self, strict_pipe, kept):
+    def test_noisier_galaxies_than_in_training(self, complete_pipe, kept):
         noisy = kept.assign(**{name: 30 * kept[name] for name in ERRORS})
-        flag = strict_pipe["features"].flag(noisy[FLUXES + ERRORS + ["Z"]].to_numpy())
+        flag = complete_pipe["features"].flag(noisy[FLUXES + ERRORS + ["Z"]].to_numpy())
         assert (flag & Flag.LOW_SNR > 0).mean() > 0.9
 
     def test_fewer_bands_than_in_training(self, kept):
@@ -163,14 +155,14 @@ class TestTheFlagsOfAPipeline:
         table = gappy_pipe.predict_table(kept.assign(W3_flux=-999.0, S500_flux=np.nan))
         assert not (table["flag"] & (Flag.FEW_BANDS | Flag.NOT_PREDICTED)).any()
 
-    def test_colours_unlike_those_of_training(self, strict_pipe, kept):
+    def test_colours_unlike_those_of_training(self, complete_pipe, kept):
         """A zero point 3 magnitudes off in one band."""
-        table = strict_pipe.predict_table(kept)
+        table = complete_pipe.predict_table(kept)
         shifted = kept.assign(g_flux=16 * kept["g_flux"], g_fluxerr=16 * kept["g_fluxerr"])
-        wrong = strict_pipe.predict_table(shifted)
+        wrong = complete_pipe.predict_table(shifted)
         usual = (table["flag"] & Flag.COLOURS > 0).mean()
         found = (wrong["flag"] & Flag.COLOURS > 0).mean()
-        n_held_back = strict_pipe["regress"].n_calibration_
+        n_held_back = complete_pipe["regress"].n_calibration_
         # Half of the galaxies were learnt from, and look less odd than they are.
         assert usual < 0.01 + 4 * np.sqrt(0.01 * 0.99 * (1 / n_held_back + 1 / len(kept)))
         assert found > 0.9
@@ -182,25 +174,25 @@ class TestTheFlagsOfAPipeline:
         assert pipe["regress"].domain_ is None
         assert not (pipe.predict_table(X)["flag"] & Flag.COLOURS).any()
 
-    def test_wide_intervals(self, strict_pipe, kept):
-        narrow = strict_pipe.predict_table(kept, max_width=0.0)
+    def test_wide_intervals(self, complete_pipe, kept):
+        narrow = complete_pipe.predict_table(kept, max_width=0.0)
         assert (narrow["flag"] & Flag.WIDE_INTERVAL > 0).all()
         assert narrow["reasons"].str.contains("wide_interval").all()
-        generous = strict_pipe.predict_table(kept, max_width=99.0)
+        generous = complete_pipe.predict_table(kept, max_width=99.0)
         assert not (generous["flag"] & Flag.WIDE_INTERVAL).any()
 
-    def test_flags_change_no_number(self, strict_pipe, kept):
+    def test_flags_change_no_number(self, complete_pipe, kept):
         numbers = [
-            strict_pipe.predict_table(kept, **options).drop(columns=["flag", "reasons"])
+            complete_pipe.predict_table(kept, **options).drop(columns=["flag", "reasons"])
             for options in ({}, {"max_width": 0.0})
         ]
         pd.testing.assert_frame_equal(*numbers)
 
-    def test_flags_do_not_depend_on_neighbours(self, strict_pipe, survey):
+    def test_flags_do_not_depend_on_neighbours(self, complete_pipe, survey):
         X, _ = survey
-        table = strict_pipe.predict_table(X)
+        table = complete_pipe.predict_table(X)
         order = np.random.default_rng(0).permutation(len(X))
-        pd.testing.assert_frame_equal(strict_pipe.predict_table(X.iloc[order]), table.iloc[order])
+        pd.testing.assert_frame_equal(complete_pipe.predict_table(X.iloc[order]), table.iloc[order])
 
 
 class Crossing(RegressorMixin, BaseEstimator):

@@ -30,7 +30,7 @@ LAYERS = [
     {"bands"},
     {"targets"},
     {"photometry", "uncertainty"},
-    {"domain"},  # a name for what stands in uncertainty
+    {"domain"},  # another name of a part of uncertainty
     {"selection", "features", "neural", "metrics"},
     {"datasets"},
     {"recipes"},
