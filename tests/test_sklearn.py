@@ -23,8 +23,8 @@ from sfml.pipeline import StandardScaler
 WEIGHTS_AS_REPEATED_ROWS = {
     "check_sample_weight_equivalence_on_dense_data": "weights equal repeated rows to 1e-7 only "
     "where training is exact and draws nothing: networks draw batches, in single precision, "
-    "forests draw rows, and libsvm stops at a tolerance. scikit-learn excepts its forests, its SVR "
-    "and its networks too. test_neural compares both for a network that learns in whole batches."
+    "forests draw rows, and libsvm stops at a tolerance. scikit-learn excepts its forests and SVR "
+    "as well. test_neural compares both for a network that learns in whole batches."
 }
 """Check name to the reason why an estimator may fail it. One that passes all the same is an error
 (pytest's ``xfail_strict``)."""
