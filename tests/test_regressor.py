@@ -185,6 +185,17 @@ def test_training_on_a_subsample_is_seeded_and_reported(data):
     assert model.set_params(max_train_samples=1000).fit(X, y).n_train_["sfr"] == 96
 
 
+@pytest.mark.parametrize("code", [-9.0, -99.0, -999.0])
+def test_a_code_is_no_label(data, code):
+    """-9 would be a star-formation rate of a billionth of a solar mass per year."""
+    X, y = data
+    y.iloc[7, 1] = code
+    with pytest.raises(
+        ValueError, match=rf"sfr must be in .*; got {code:g} in 1 of 120 rows, .* 7"
+    ):
+        linear().fit(X, y)
+
+
 def test_history_has_the_networks_only(data):
     X, y = data
     network = KerasMLPRegressor((4,), epochs=3)
