@@ -291,7 +291,7 @@ def is_one_column(y: Any) -> bool:
         return isinstance(frame, nw.Series)
     if tables.column_names(tables.as_table(y)) is not None:
         return False
-    return np.ndim(y) == 1
+    return np.asarray(y).ndim == 1
 
 
 def _default_names(known: list[str] | None, n_columns: int) -> tuple[str, ...]:
@@ -334,8 +334,10 @@ def _check_labels(values: np.ndarray, names: Sequence[str]) -> None:
             )
         wrong = implausible(column, name)
         if wrong.any():
-            target = known_target(name)
-            expected = f"{target.unit}, from {target.low:g} to {target.high:g}" if target else "any"
+            known = known_target(name)
+            expected = (
+                f"{known.unit}, from {known.low:g} to {known.high:g}" if known else "any unit"
+            )
             raise ValueError(
                 f"{name} must be in {expected}, with NaN for a missing label; got "
                 f"{column[wrong][0]:g} in {int(wrong.sum())} of {len(column)} rows, first in row "

@@ -5,6 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sklearn.base import clone
 
 from sfml import GAMA, BandSet, GamaSampleSelector
@@ -80,6 +82,57 @@ def test_sets_compare_hash_pickle_and_clone_by_value():
 def test_nonsense_is_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         BandSet(**arguments)
+
+
+@pytest.mark.parametrize(("factor", "unit"), [(1e4, "Angstrom"), (1e3, "nanometres")])
+@pytest.mark.parametrize(
+    "bands",
+    [
+        GAMA,
+        GAMA.only("u", "g", "r", "i", "z"),
+        GAMA.only("r"),
+        GAMA.only("S250", "S350", "K"),
+        BandSet(["F435W", "F606W", "F775W"], [0.43, 0.59, 0.77]),
+    ],
+    ids=lambda bands: "-".join(bands.names[:3]),
+)
+def test_wavelengths_in_another_unit_are_refused_with_the_factor(bands, factor, unit):
+    wrong = [factor * wavelength for wavelength in bands.wavelengths]
+    message = rf"must be in micron; .* looks like {unit}\. Divide them by {factor:g}\."
+    with pytest.raises(ValueError, match=message):
+        replace(bands, wavelengths=wrong)
+
+
+@given(st.sets(st.sampled_from(GAMA_NAMES), min_size=1), st.floats(0.9, 1.1))
+def test_wavelengths_in_micron_are_taken_for_any_bands(names, factor):
+    bands = GAMA.only(*names)
+    shifted = replace(bands, wavelengths=[factor * w for w in bands.wavelengths])
+    assert len(shifted) == len(names)
+
+
+def test_wavelengths_from_the_ultraviolet_to_the_radio_are_taken():
+    BandSet(["K", "MIPS24", "SCUBA850", "VLA"], [2.15, 24, 850, 2.1e5])
+    BandSet(["S250", "S350", "S500"], [250, 350, 500])
+    BandSet(["P70", "P100", "P160", "S250", "S350", "S500"], [70, 100, 160, 250, 350, 500])
+
+
+@pytest.mark.parametrize("unit", ["Jy", "mJy", "uJy", "nJy", "nanomaggy", "erg / (s cm2 Hz)"])
+def test_units_of_flux_density(unit):
+    assert replace(GAMA, unit=unit).unit == unit
+
+
+@pytest.mark.parametrize("unit", ["mag", "ABmag", "mag(AB)", "erg / s", "jansky's", "", None])
+def test_what_is_no_unit_of_flux_density_is_refused_when_the_set_is_made(unit):
+    with pytest.raises(ValueError, match=r"unit of flux density.*3631 \* 10\*\*\(-0\.4 \* mag\)"):
+        replace(GAMA, unit=unit)
+
+
+def test_namesakes_at_another_wavelength_are_not_gamas():
+    survey = BandSet(["r", "i", "Y", "F110W"], [0.62, 0.80, 1.02, 1.1])
+    assert [survey.is_gamas(name) for name in (*survey.names, "K")] == [
+        *(True, False, True, False),
+        False,
+    ]
 
 
 def test_an_unknown_band_is_named_with_a_suggestion():

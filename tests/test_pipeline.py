@@ -47,7 +47,7 @@ TABLE_2 = {"learning_rate": 0.001, "batch_size": 256, "loss": "mean_absolute_err
 
 
 def linear(pipe: Pipeline) -> Pipeline:
-    """The same pipeline with a linear regressor a target, which is trained at once."""
+    """The same pipeline with a linear regressor per target, which is trained at once."""
     names = [name for name, _ in pipe["regress"].estimators]
     return pipe.set_params(**{f"regress__{name}": Ridge() for name in names})
 
@@ -272,8 +272,8 @@ class TestRowsStayInPlace:
         labelled = linear(quick_pipeline()).fit(X, y).predict(X)
         plain = linear(quick_pipeline()).fit(X.reset_index(drop=True), y.to_numpy())
         np.testing.assert_array_equal(labelled, plain.predict(X.reset_index(drop=True)))
-        sorted_labels = linear(quick_pipeline()).fit(X, y.set_axis(np.sort(y.index)))
-        np.testing.assert_array_equal(labelled, sorted_labels.predict(X))
+        others = linear(quick_pipeline()).fit(X, y.set_axis(range(len(y))))
+        np.testing.assert_array_equal(labelled, others.predict(X))
 
     def test_each_galaxy_is_predicted_by_itself(self, galaxies, quick_pipeline):
         X, y = galaxies
@@ -334,7 +334,7 @@ class TestScikitLearnsTools:
     def test_grid_search_over_regressors(self, galaxies, quick_pipeline):
         X, y = galaxies
         forest = RandomForestRegressor(5, random_state=0)
-        grid = {"regress__sfr": [forest, SVR(), LinearRegression()], "select__min_bands": [6, 17]}
+        grid = {"regress__sfr": [forest, SVR(), LinearRegression()], "select__min_bands": [6, 10]}
         search = GridSearchCV(
             linear(quick_pipeline()), grid, cv=3, scoring=sfml.metrics.SCORERS, refit="neg_rmse"
         ).fit(X, y)
@@ -394,7 +394,8 @@ class TestScikitLearnsTools:
         inputs = pipe[:-1].transform(X)
         assert isinstance(inputs, pd.DataFrame)
         assert inputs.index.equals(X.index)
-        assert inputs.columns.tolist() == [*(f"{name}_flux" for name in GAMA.names), "Z"]
+        names = [*(f"{name}_flux" for name in GAMA.names), "redshift"]
+        assert inputs.columns.tolist() == names
         assert pipe[:-1].get_feature_names_out().tolist() == inputs.columns.tolist()
         assert pipe["regress"].feature_names_in_.tolist() == inputs.columns.tolist()
         np.testing.assert_array_equal(pipe.predict(X), expected)
@@ -560,7 +561,7 @@ def test_without_a_seed_fits_differ(galaxies, quick_pipeline):
         ({"method": "forest"}, r"must be one of mlp, random_forest, svr; got 'forest'"),
         ({"targets": "sfr"}, r"targets must be a sequence of names.*got 'sfr'"),
         ({"targets": ()}, r"targets must be a sequence of names.*got \(\)"),
-        ({"redshift": "spec"}, r"redshift must be one of spectroscopic, photometric, none; got"),
+        ({"redshift": "spec"}, r"redshift must be one of .*spectroscopic.*; got 'spec'"),
         ({"recipe": "surana2020", "missing": "allow"}, r"surana2020.* needs every band"),
         ({"recipe": "surana2020", "redshift": "none"}, r"surana2020.* needs every band"),
         ({"targets": ("sfr", "redshift")}, r"The redshift is an input: to predict it"),

@@ -1,4 +1,4 @@
-"""One regressor a target: which rows it learns from, what it is called, how it is seeded."""
+"""One regressor per target: which rows it learns from, what it is called, how it is seeded."""
 
 import warnings
 
@@ -15,6 +15,7 @@ from sklearn.preprocessing import PolynomialFeatures
 from sklearn.svm import SVR
 
 from sfml import TARGETS, KerasMLPRegressor, StarFormationRegressor
+from sfml.flags import MissingPredictionWarning
 from sfml.recipes import make_estimator
 
 
@@ -22,7 +23,7 @@ from sfml.recipes import make_estimator
 def data():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(120, 3))
-    Y = np.c_[10 + X[:, 0], X[:, 1] + 0.1 * rng.normal(size=120), 10 + X[:, 2] ** 2]
+    Y = np.c_[10 + X[:, 0], X[:, 1] + 0.1 * rng.normal(size=120), 10 + X[:, 2] ** 2 / 2]
     return X, pd.DataFrame(Y, columns=TARGETS)
 
 
@@ -63,7 +64,9 @@ def test_rows_with_nan_or_without_label_are_left_out_of_fit_target_by_target(dat
     X[:10] = np.nan
     X[10, 1] = np.nan
     y.iloc[20:25, 1] = np.nan
-    model = linear(calibration_fraction=None).fit(X, y)
+    message = "1 of 120 galaxies have inputs that are missing, which LinearRegression cannot take"
+    with pytest.warns(UserWarning, match=message):
+        model = linear(calibration_fraction=None).fit(X, y)
     assert model.n_train_ == {"stellar_mass": 109, "sfr": 104, "dust_luminosity": 109}
     kept = np.r_[11:20, 25:120]
     by_hand = LinearRegression().fit(X[kept], y["sfr"].iloc[kept])
@@ -182,6 +185,17 @@ def test_training_on_a_subsample_is_seeded_and_reported(data):
     assert model.set_params(max_train_samples=1000).fit(X, y).n_train_["sfr"] == 96
 
 
+@pytest.mark.parametrize("code", [-9.0, -99.0, -999.0])
+def test_a_code_is_no_label(data, code):
+    """-9 would be a star-formation rate of a billionth of a solar mass per year."""
+    X, y = data
+    y.iloc[7, 1] = code
+    with pytest.raises(
+        ValueError, match=rf"sfr must be in .*; got {code:g} in 1 of 120 rows, .* 7"
+    ):
+        linear().fit(X, y)
+
+
 def test_history_has_the_networks_only(data):
     X, y = data
     network = KerasMLPRegressor((4,), epochs=3)
@@ -216,7 +230,7 @@ def test_nothing_left_is_explained(data):
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"estimators": "catboost"}, "estimators must be one of mlp, random_forest, svr"),
+        ({"estimators": "catboost"}, "'estimators' parameter .* Got 'catboost'"),
         ({"estimators": []}, "at least one"),
         ({"estimators": [("a", Ridge()), ("a", Ridge())]}, "not unique"),
         ({"estimators": [("n_jobs", Ridge())]}, "conflict with constructor arguments"),
@@ -224,9 +238,9 @@ def test_nothing_left_is_explained(data):
         ({"estimators": [("a", Ridge()), ("b", Ridge())], "joint": True}, "got 2"),
         ({"targets": ["sfr", "stellar_mass", "dust_luminosity"]}, "differ"),
         ({"target_limits": {"age": (0, 1)}}, "target_limits names 'age', but the targets are"),
-        ({"calibration_fraction": 0}, "calibration_fraction must be None or lie .*got 0"),
-        ({"calibration_fraction": 1.0}, r"calibration_fraction must be None or lie .*got 1\.0"),
-        ({"calibration_fraction": "0.2"}, "calibration_fraction must be None or lie .*got '0.2'"),
+        ({"calibration_fraction": 0}, "'calibration_fraction' parameter .* Got 0"),
+        ({"calibration_fraction": 1.0}, r"'calibration_fraction' parameter .* Got 1\.0"),
+        ({"calibration_fraction": "0.2"}, r"'calibration_fraction' parameter .* Got '0\.2'"),
     ],
 )
 def test_wrong_parameters(data, parameters, message):
@@ -240,5 +254,8 @@ def test_no_warnings_with_blanked_rows(data):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         model = linear().fit(X, y)
-        model.predict(X)
+        model.predict_quietly(X)
+        model.predict_table(X)
         model.score(X, y)
+    with pytest.warns(MissingPredictionWarning, match="50 of 120 galaxies have no prediction"):
+        model.predict(X)

@@ -13,13 +13,19 @@ import pandas as pd
 import pytest
 from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sfml import GAMA, FluxFeatures, GamaSampleSelector, KerasMLPRegressor, StarFormationRegressor
 from sfml.domain import DomainDetector
 from sfml.pipeline import StandardScaler
 
-EXPECTED_FAILURES: dict[str, str] = {}
+WEIGHTS_AS_REPEATED_ROWS = {
+    "check_sample_weight_equivalence_on_dense_data": "weights equal repeated rows to 1e-7 only "
+    "where training is exact and draws nothing: networks draw batches, in single precision, "
+    "forests draw rows, and libsvm stops at a tolerance. scikit-learn excepts its forests and SVR "
+    "as well. test_neural compares both for a network that learns in whole batches."
+}
 """Check name to the reason why an estimator may fail it. One that passes all the same is an error
 (pytest's ``xfail_strict``)."""
 
@@ -33,6 +39,8 @@ ESTIMATORS = [
     FluxFeatures("positional"),
     StandardScaler(),
     small_network(),
+    StarFormationRegressor(Ridge()),
+    StarFormationRegressor(LinearRegression(), joint=True),
     StarFormationRegressor(small_network()),
     StarFormationRegressor(small_network(), joint=True),
     StarFormationRegressor("random_forest"),
@@ -43,7 +51,9 @@ ESTIMATORS = [
 
 
 def expected_failures(estimator: BaseEstimator) -> dict[str, str]:
-    return EXPECTED_FAILURES
+    regressor = getattr(estimator, "estimators", estimator)
+    inexact = isinstance(regressor, KerasMLPRegressor) or regressor in ("random_forest", "svr")
+    return WEIGHTS_AS_REPEATED_ROWS if inexact else {}
 
 
 @parametrize_with_checks(ESTIMATORS, expected_failed_checks=expected_failures)
@@ -100,7 +110,7 @@ class TestTheDefaultSelector:
         selector = GamaSampleSelector(keep_errors=keep_errors).set_output(transform="pandas")
         out = selector.fit_transform(X, y)
         errors = [f"{name}_fluxerr" for name in GAMA.names] if keep_errors else []
-        expected = [*(f"{name}_flux" for name in GAMA.names), *errors, "Z"]
+        expected = [*(f"{name}_flux" for name in GAMA.names), *errors, "redshift"]
         assert isinstance(out, pd.DataFrame)
         assert out.columns.tolist() == expected
         assert selector.get_feature_names_out().tolist() == expected

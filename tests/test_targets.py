@@ -1,5 +1,6 @@
 """Reading y: by name, by GAMA's name or by position, in dex."""
 
+import itertools
 import re
 
 import numpy as np
@@ -8,10 +9,16 @@ import polars as pl
 import pyarrow as pa
 import pytest
 from astropy.table import MaskedColumn, Table
+from hypothesis import given
+from hypothesis import strategies as st
 
+import sfml.targets
 from sfml.targets import (
     TARGETS,
+    check_target_names,
+    declare_target,
     is_one_column,
+    known_target,
     read_one_target,
     read_posterior,
     read_targets,
@@ -31,12 +38,27 @@ def test_names_decide_the_order():
 def test_gama_names_decide_too():
     y = table(L_dust_percentile50=10.0, mass_stellar_percentile50=9.0, SFR_0_1Gyr_percentile50=1.0)
     assert read_targets(y, TARGETS)[0][0].tolist() == [9.0, 1.0, 10.0]
-    assert read_targets(y)[1] == ("dust_luminosity", "stellar_mass", "sfr")
+    values, names = read_targets(y)
+    assert names == TARGETS
+    assert values[0].tolist() == [9.0, 1.0, 10.0]
 
 
-def test_other_names_go_by_position():
+@pytest.mark.parametrize("order", list(itertools.permutations(TARGETS)))
+def test_the_order_of_the_columns_plays_no_part(order):
+    y = table(stellar_mass=9.0, sfr=1.0, dust_luminosity=10.0)
+    for targets in (None, TARGETS):
+        values, names = read_targets(y[list(order)], targets)
+        assert names == TARGETS
+        assert values[0].tolist() == [9.0, 1.0, 10.0]
+
+
+def test_other_names_go_by_position_with_a_warning():
     y = table(magphys_Mstar50=9.0, magphys_SFR50=1.0, magphys_Ldust50=10.0)
-    assert read_targets(y, TARGETS)[0][0].tolist() == [9.0, 1.0, 10.0]
+    message = "magphys_Mstar50, magphys_SFR50, .* taken to be stellar_mass, sfr, dust_luminosity"
+    with pytest.warns(UserWarning, match=message):
+        assert read_targets(y, TARGETS)[0][0].tolist() == [9.0, 1.0, 10.0]
+    # One column cannot be in another's place.
+    assert read_targets(y[["magphys_SFR50"]], ["sfr"])[0][0].tolist() == [1.0]
 
 
 @pytest.mark.parametrize(
@@ -92,23 +114,67 @@ def test_tables_of_any_kind(y):
 
 
 @pytest.mark.parametrize("target", TARGETS)
-@pytest.mark.parametrize("wrong", [3e10, -999.0])
+@pytest.mark.parametrize("wrong", [3e10, -999.0, -99.0, -9.0, 99.0])
 def test_values_out_of_dex_are_refused(target, wrong):
+    """-9 is in the range of a star-formation rate in dex, and means that there is none."""
     with pytest.raises(
         ValueError, match=rf"{target} must be in dex.*got {re.escape(f'{wrong:g}')} in 1 of 2"
     ):
-        read_targets(pd.DataFrame({target: [9.0, wrong]}))
+        read_targets(pd.DataFrame({target: [2.5, wrong]}))
 
 
-def test_unknown_targets_may_hold_any_number():
-    assert read_targets([1e10, 2e10], ["age"])[0].max() == 2e10
+@given(st.sampled_from(TARGETS), st.floats(-30, 30))
+def test_labels_are_taken_within_the_plausible_range_and_not_beyond(name, value):
+    target = known_target(name)
+    if target.low <= value <= target.high and value != -9:
+        assert read_targets([value], [name])[0].item() == value
+    else:
+        with pytest.raises(ValueError, match=f"{name} must be in"):
+            read_targets([value], [name])
 
 
-def test_no_y_and_infinite_y():
+def test_unknown_targets_may_hold_any_number_but_a_code():
+    assert read_targets([1e10, 2e10, -9.0], ["age"])[0].max() == 2e10
+    with pytest.raises(ValueError, match=r"age must be in any unit, with NaN .* got -999"):
+        read_targets([1e10, -999.0], ["age"])
+
+
+def test_a_target_can_be_declared(monkeypatch):
+    monkeypatch.setattr("sfml.targets._REGISTRY", dict(sfml.targets._REGISTRY))
+    assert known_target("gas_mass") is None
+    declared = declare_target("gas_mass", unit="dex (Msun)", low=4, high=13)
+    assert known_target("gas_mass") == declared
+    assert read_targets([9.0], ["gas_mass"])[0].item() == 9
+    with pytest.raises(ValueError, match=r"gas_mass must be in dex \(Msun\), from 4 to 13"):
+        read_targets([14.0], ["gas_mass"])
+    with pytest.raises(ValueError, match="the range of 'gas_mass' must be a pair of growing"):
+        declare_target("gas_mass", unit="", low=1, high=1)
+    with pytest.raises(ValueError, match="names of their own"):
+        declare_target("flag", unit="", low=0, high=1)
+
+
+@pytest.mark.parametrize(
+    "names", [["flag"], ["reasons"], ["sfr", "sfr_p16"], ["sfr", "sfr"], ["a__b"], [""]]
+)
+def test_names_that_would_hide_another_column_are_refused(names):
+    with pytest.raises(ValueError, match="Targets must have names of their own"):
+        check_target_names(names)
+    check_target_names(["sfr_p16"])  # no target of this name, no percentile
+
+
+def test_no_y():
     with pytest.raises(ValueError, match="requires y to be passed"):
         read_targets(None)
-    with pytest.raises(ValueError, match="y contains infinity"):
-        read_targets([1.0, np.inf])
+
+
+@pytest.mark.parametrize("infinity", [np.inf, -np.inf])
+def test_infinite_labels_are_named_counted_and_explained(infinity):
+    """The logarithm of a star-formation rate of zero."""
+    y = table(stellar_mass=9.0, sfr=1.0)
+    y.loc[1, "sfr"] = infinity
+    message = r"1 infinite values in 'sfr', such as the log10 of zero, first in row 1.*a floor"
+    with pytest.raises(ValueError, match=message):
+        read_targets(y)
 
 
 def test_one_target_is_found_by_name_or_by_position():

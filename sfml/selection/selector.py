@@ -405,7 +405,7 @@ class GamaSampleSelector(TransformerMixin, BaseEstimator):
                 "set the band set's redshift_error, as in "
                 "dataclasses.replace(sfml.GAMA, redshift_error='Z_err')."
             )
-        n_bands = np.shape(X)[1] - 1 if positional and np.ndim(X) == 2 else None
+        n_bands = np.atleast_1d(np.asarray(X)).shape[-1] - 1 if positional else None
         return Rules(
             layout=Layout(bands, needs_errors, self.redshift, n_bands),
             z_range=self.z_range,

@@ -1,0 +1,123 @@
+"""Which galaxies are held back: decided by their values and the seed, by nothing else."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from sklearn.linear_model import Ridge
+
+from sfml import StarFormationRegressor
+from sfml.regressor.hold_back import FEWEST, draw_numbers, row_keys
+
+tables = st.integers(1, 4).flatmap(
+    lambda n_columns: arrays(
+        float,
+        st.tuples(st.integers(0, 20), st.just(n_columns)),
+        elements=st.floats(-1e30, 1e30) | st.just(np.nan),
+    )
+)
+
+
+@given(tables, st.randoms(use_true_random=False))
+def test_keys_follow_their_rows(X, random):
+    order = list(range(len(X)))
+    random.shuffle(order)
+    np.testing.assert_array_equal(row_keys(X[order]), row_keys(X)[order])
+    assert row_keys(X).shape == (len(X),)
+
+
+@given(tables, st.integers(0, 2**31))
+def test_a_galaxy_keeps_its_number_when_others_are_added(X, seed):
+    others = np.ones((3, X.shape[1]))
+    numbers = draw_numbers(row_keys(X), seed)
+    more = draw_numbers(row_keys(np.vstack([others, X, others])), seed)
+    np.testing.assert_array_equal(more[3:-3], numbers)
+
+
+@given(tables)
+def test_equal_rows_have_equal_keys(X):
+    np.testing.assert_array_equal(row_keys(np.vstack([X, X])), np.tile(row_keys(X), 2))
+
+
+def test_the_last_bits_and_the_sign_of_zero_play_no_part():
+    X = np.random.default_rng(0).normal(size=(1000, 5)).astype(np.float32).astype(float)
+    np.testing.assert_array_equal(row_keys(X * (1 + 1e-15)), row_keys(X))
+    np.testing.assert_array_equal(row_keys(X.astype(np.float32)), row_keys(X))
+    assert row_keys([[0.0]]) == row_keys([[-0.0]]) == row_keys([[0]])
+
+
+def test_other_rows_have_other_keys():
+    rng = np.random.default_rng(0)
+    for X in (
+        rng.normal(size=(20_000, 3)),
+        np.column_stack([np.arange(20_000), np.zeros(20_000)]),
+        rng.integers(0, 30, (2000, 4)),
+        np.where(np.eye(50, dtype=bool), np.nan, 1.0),
+        np.eye(50),
+    ):
+        n_rows = len(np.unique(X, axis=0))
+        assert len(np.unique(row_keys(X))) == n_rows
+    assert row_keys([[1.0, 2.0]]) != row_keys([[2.0, 1.0]])
+
+
+@pytest.mark.parametrize("seed", [0, 1, 12345])
+def test_numbers_are_spread_evenly_whatever_the_rows(seed):
+    rng = np.random.default_rng(0)
+    for X in (rng.normal(size=(20_000, 3)), np.arange(20_000.0)[:, np.newaxis]):
+        share = draw_numbers(row_keys(X), seed) / 2**64
+        counts, _ = np.histogram(share, bins=10, range=(0, 1))
+        assert np.abs(counts / 2000 - 1).max() < 0.12  # 5 sigma
+
+
+def test_another_seed_holds_others_back():
+    keys = row_keys(np.arange(5000.0)[:, np.newaxis])
+    chosen = [draw_numbers(keys, seed) < 2**62 for seed in (0, 0, 1)]
+    np.testing.assert_array_equal(chosen[0], chosen[1])
+    both = (chosen[0] & chosen[2]).mean()
+    assert both == pytest.approx(1 / 16, abs=0.02)  # as if drawn anew
+
+
+@pytest.fixture
+def data():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(400, 3))
+    return X, X.sum(axis=1) + 0.1 * rng.normal(size=400)
+
+
+class Spy(Ridge):
+    """A linear model that keeps the rows which it was given."""
+
+    def fit(self, X, y, sample_weight=None):
+        self.learnt_ = X.copy()
+        return super().fit(X, y, sample_weight)
+
+
+def learnt(X, y, **parameters):
+    """First inputs of the galaxies that were learnt from."""
+    model = StarFormationRegressor(Spy(), random_state=0, **parameters).fit(X, y)
+    return set(model.estimators_[0].learnt_[:, 0])
+
+
+def test_a_fifth_is_held_back_in_any_order(data):
+    X, y = data
+    first = learnt(X, y)
+    assert len(first) == 320
+    order = np.random.default_rng(1).permutation(len(X))
+    assert learnt(X[order], y[order]) == first
+
+
+def test_a_galaxy_that_is_there_twice_is_not_learnt_from_and_held_back(data):
+    X, y = data
+    model = StarFormationRegressor(Spy(), random_state=0).fit(np.vstack([X, X]), np.r_[y, y])
+    _, counts = np.unique(model.estimators_[0].learnt_[:, 0], return_counts=True)
+    assert (counts == 2).all()
+
+
+def test_few_galaxies_are_all_learnt_from(data):
+    X, y = data
+    for n, n_learnt in ((FEWEST - 1, FEWEST - 1), (FEWEST, 0.8 * FEWEST)):
+        assert len(learnt(X[:n], y[:n])) == n_learnt
+    assert len(learnt(X, y, calibration_fraction=None)) == 400
