@@ -7,11 +7,13 @@ import itertools
 import pickle
 import subprocess
 import sys
+from dataclasses import replace
 
 import joblib
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import FillingRidge
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.exceptions import NotFittedError
@@ -23,10 +25,10 @@ from sklearn.svm import SVR
 
 import sfml
 from sfml import TARGETS, KerasMLPRegressor, StarFormationRegressor
-from sfml.domain import DomainDetector
 from sfml.flags import Flag
 from sfml.regressor.hold_back import draw_numbers, row_keys
 from sfml.uncertainty import LEVELS, QuantileCalibrator
+from sfml.uncertainty.domain import DomainDetector
 
 SIGMA = 4
 """Standard errors granted to a share that was counted."""
@@ -212,7 +214,7 @@ class TestCoverage:
         low, high = np.moveaxis(model.predict_interval(X), 2, 0)
         inside = ((low <= y) & (y <= high)).to_numpy()
         for k, target in enumerate(TARGETS):
-            edges = model.calibrators_[target].edges_[0]
+            edges = model.intervals_.calibrators[target].edges_[0]
             bins = np.searchsorted(edges, X[:, 0], side="right")
             for b in range(len(edges) + 1):
                 rows = bins == b
@@ -244,12 +246,14 @@ class Recorder(RegressorMixin, BaseEstimator):
 
 
 class VariantRecorder(Recorder):
-    """The same for regressors that take variants and rows to validate on."""
+    """The same for regressors that take variants and rows to validate on, as our networks do."""
 
-    def fit(self, X, y, X_val=None, y_val=None, variants=None):
+    offset_feature = None
+
+    def fit(self, X, y, X_val=None, y_val=None, variants=(), feature_names=None):
         super().fit(X, y)
         self.validated_ = np.array([]) if X_val is None else X_val[:, 0].astype(int)
-        self.variants_ = [variant[:, 0].astype(int) for variant in variants or ()]
+        self.variants_ = [variant[:, 0].astype(int) for variant in variants]
         return self
 
 
@@ -269,7 +273,7 @@ class TestHoldingBack:
         for estimator in model.estimators_:
             np.testing.assert_array_equal(estimator.seen_, learnt)
         assert model.n_train_ == dict.fromkeys(TARGETS, 160)
-        assert all(c.n_rows_ == 40 for c in model.calibrators_.values())
+        assert all(c.n_rows_ == 40 for c in model.intervals_.calibrators.values())
 
     @pytest.mark.parametrize(("share", "n_held_back"), [(0.1, 20), (0.5, 100), (None, 0)])
     def test_the_share(self, share, n_held_back):
@@ -278,7 +282,7 @@ class TestHoldingBack:
         model.fit(X, y)
         assert model.n_calibration_ == n_held_back
         assert len(model.estimators_[0].seen_) == 200 - n_held_back
-        assert bool(model.calibrators_) == (share is not None)
+        assert bool(model.intervals_.calibrators) == (share is not None)
 
     def test_small_samples_are_learnt_from_as_a_whole(self):
         X, y = numbered(50)
@@ -292,7 +296,7 @@ class TestHoldingBack:
     def test_variants_of_held_back_rows_are_held_back(self):
         X, y = numbered(300)
         variants = [X + np.array([0, 0.1 * k, 0, 0, 0]) for k in (1, 2, 3)]
-        model = StarFormationRegressor(VariantRecorder(), random_state=0).fit(X, y, variants)
+        model = StarFormationRegressor(VariantRecorder(), random_state=0).fit(X, y, variants=variants)
         for estimator in model.estimators_:
             assert not set(estimator.seen_) & set(estimator.validated_)
             assert {*estimator.seen_, *estimator.validated_} == set(range(300))
@@ -301,19 +305,29 @@ class TestHoldingBack:
                 np.testing.assert_array_equal(seen, estimator.seen_)
         assert model.n_calibration_ == 60
 
-    @pytest.mark.parametrize(("n_galaxies", "n_seen"), [(500, 1), (1000, 2)])
+    @pytest.mark.parametrize(("n_galaxies", "n_versions"), [(500, 1), (1000, 2)])
     def test_intervals_are_calibrated_with_and_without_bands_where_there_are_enough(
-        self, n_galaxies, n_seen
+        self, n_galaxies, n_versions, monkeypatch
     ):
+        """Each galaxy counts once, however many versions of it there are."""
+        n_rows = []
+
+        class Watched(QuantileCalibrator):
+            def fit(self, quantiles, *args, **kwargs):
+                n_rows.append(len(quantiles))
+                return super().fit(quantiles, *args, **kwargs)
+
+        monkeypatch.setattr("sfml.uncertainty.intervals.QuantileCalibrator", Watched)
         X, y = numbered(n_galaxies)
         variants = [X + np.array([0, 0.1 * k, 0, 0, 0]) for k in (1, 2)]
-        model = StarFormationRegressor(Recorder(), random_state=0).fit(X, y, variants)
-        assert {c.n_rows_ for c in model.calibrators_.values()} == {n_seen * n_galaxies // 5}
+        model = StarFormationRegressor(Recorder(), random_state=0).fit(X, y, variants=variants)
+        assert n_rows == [n_versions * n_galaxies // 5] * 3
+        assert {c.n_rows_ for c in model.intervals_.calibrators.values()} == {n_galaxies // 5}
 
     def test_other_regressors_learn_from_the_first_variant_too(self):
         X, y = numbered(300)
         variants = [X + np.array([1000 * k, 0, 0, 0, 0]) for k in (1, 2)]
-        model = StarFormationRegressor(Recorder(), random_state=0).fit(X, y, variants)
+        model = StarFormationRegressor(Recorder(), random_state=0).fit(X, y, variants=variants)
         seen = model.estimators_[0].seen_
         assert len(seen) == 2 * 240
         np.testing.assert_array_equal(seen[240:], seen[:240] + 1000)
@@ -336,7 +350,7 @@ class TestHoldingBack:
                 given["held back"] = X[:, 0].astype(int)
                 return super().calibrate(X)
 
-        monkeypatch.setattr("sfml.regressor.DomainDetector", Watched)
+        monkeypatch.setattr("sfml.regressor.regressor.DomainDetector", Watched)
         X, y = numbered(600)
         model = StarFormationRegressor(Recorder(), random_state=0).fit(X, y)
         np.testing.assert_array_equal(np.sort(given["learnt"]), np.sort(model.estimators_[0].seen_))
@@ -380,18 +394,18 @@ class TestHoldingBack:
         np.testing.assert_array_equal(full.estimators_[0].seen_, partial.estimators_[0].seen_)
         seen = full.estimators_[1].seen_
         np.testing.assert_array_equal(partial.estimators_[1].seen_, seen[seen % 3 > 0])
-        assert partial.calibrators_["sfr"].n_rows_ == np.sum(full.estimators_[1].validated_ % 3 > 0)
+        assert partial.intervals_.calibrators["sfr"].n_rows_ == np.sum(full.estimators_[1].validated_ % 3 > 0)
 
     def test_the_draw_depends_on_a_rows_own_values_and_the_seed_alone(self):
         X, _ = simulate(500)
-        lots = draw_numbers(row_keys(X), 7)
+        numbers = draw_numbers(row_keys(X), 7)
         order = np.random.default_rng(0).permutation(500)
-        np.testing.assert_array_equal(draw_numbers(row_keys(X[order]), 7), lots[order])
-        np.testing.assert_array_equal(draw_numbers(row_keys(X[100:103]), 7), lots[100:103])
-        np.testing.assert_array_equal(draw_numbers(row_keys(np.asfortranarray(X)), 7), lots)
-        np.testing.assert_array_equal(draw_numbers(row_keys(X * 1000 / 1000), 7), lots)
-        assert not np.array_equal(draw_numbers(row_keys(X), 8), lots)
-        assert len(np.unique(lots)) == 500
+        np.testing.assert_array_equal(draw_numbers(row_keys(X[order]), 7), numbers[order])
+        np.testing.assert_array_equal(draw_numbers(row_keys(X[100:103]), 7), numbers[100:103])
+        np.testing.assert_array_equal(draw_numbers(row_keys(np.asfortranarray(X)), 7), numbers)
+        np.testing.assert_array_equal(draw_numbers(row_keys(X * 1000 / 1000), 7), numbers)
+        assert not np.array_equal(draw_numbers(row_keys(X), 8), numbers)
+        assert len(np.unique(numbers)) == 500
 
     def test_the_draw_is_even(self):
         """Twenty bins hold as many rows each as chance lets expect, whatever the inputs."""
@@ -505,7 +519,7 @@ class TestTable:
         np.testing.assert_array_equal(wide(max_width=middle), (width > middle).any(axis=1))
         np.testing.assert_array_equal(wide(max_width={"sfr": middle}), width[:, 1] > middle)
         assert not wide(max_width=100).any()
-        limits = [linear.usual_widths_[t] for t in TARGETS]
+        limits = [linear.intervals_.usual_widths[t] for t in TARGETS]
         np.testing.assert_array_equal(wide(), (width > limits).any(axis=1))
         assert not wide(uncertainty="sps").any()
         with pytest.raises(
@@ -517,7 +531,7 @@ class TestTable:
         model, (X, _) = trained_on_many("mlp"), simulate(4000, seed=1)
         widths = np.ptp(model.predict_interval(X), axis=2)
         for k, target in enumerate(TARGETS):
-            share = np.mean(widths[:, k] > model.usual_widths_[target])
+            share = np.mean(widths[:, k] > model.intervals_.usual_widths[target])
             error = np.sqrt(0.01 * 0.99 * (1 / model.n_calibration_ + 1 / len(X)))
             assert abs(share - 0.01) < SIGMA * error + 1 / model.n_calibration_
 
@@ -647,7 +661,7 @@ class TestCalibrate:
         own = simulate(400, seed=5)
         before = model.predict(X)
         assert model.calibrate(*own) is model
-        assert {c.n_rows_ for c in model.calibrators_.values()} == {400}
+        assert {c.n_rows_ for c in model.intervals_.calibrators.values()} == {400}
         np.testing.assert_array_equal(model.predict(X), before)
         np.testing.assert_array_equal(model.predict_quantiles(X, 0.5)[:, :, 0], before)
         by_hand = QuantileCalibrator().fit(
@@ -655,7 +669,7 @@ class TestCalibrate:
             own[1]["sfr"],
             np.column_stack([model.predict(own[0])[:, 1], np.zeros(400)]),
         )
-        np.testing.assert_allclose(by_hand.shifts_, model.calibrators_["sfr"].shifts_)
+        np.testing.assert_allclose(by_hand.shifts_, model.intervals_.calibrators["sfr"].shifts_)
 
     def test_it_makes_intervals_as_wide_as_the_galaxies_are_scattered(self, linear):
         model, (X, y) = copy.deepcopy(linear), simulate(500, seed=5)
@@ -663,7 +677,7 @@ class TestCalibrate:
         scattered = y + np.random.default_rng(0).normal(0, 2, y.shape)
         after = np.ptp(model.calibrate(X, scattered).predict_interval(X), axis=2).mean()
         assert after > 3 * before
-        assert model.usual_widths_["sfr"] > linear.usual_widths_["sfr"]
+        assert model.intervals_.usual_widths["sfr"] > linear.intervals_.usual_widths["sfr"]
 
     def test_limits_and_gaps_are_left_out(self, linear):
         model = clone(linear).set_params(target_limits={"stellar_mass": (10, None)})
@@ -673,8 +687,8 @@ class TestCalibrate:
         y.iloc[10:30, 1] = np.nan
         model.calibrate(X, y)
         within = (y["stellar_mass"] >= 10).to_numpy()
-        assert model.calibrators_["stellar_mass"].n_rows_ == within[10:].sum()
-        assert model.calibrators_["sfr"].n_rows_ == within[30:].sum()
+        assert model.intervals_.calibrators["stellar_mass"].n_rows_ == within[10:].sum()
+        assert model.intervals_.calibrators["sfr"].n_rows_ == within[30:].sum()
 
     def test_nothing_to_calibrate_on(self, linear):
         X, y = simulate(30)
@@ -684,8 +698,10 @@ class TestCalibrate:
             copy.deepcopy(linear).calibrate(X, y[:-1])
 
     def test_a_pipeline_on_a_catalogue(self, complete_pipe, survey):
-        X, y = survey
+        X, y = sfml.make_mock_survey(300, n_templates=2000, random_state=5, return_X_y=True)
         pipe = copy.deepcopy(complete_pipe)
+        with pytest.raises(ValueError, match="fit has learnt from .* of the 900 galaxies given"):
+            pipe.calibrate(*survey)
         assert pipe.calibrate(X, y + 0.5) is pipe
         np.testing.assert_array_equal(pipe.predict(X), complete_pipe.predict(X))
         assert np.nanmedian(pipe.predict_interval(X)[..., 1] - pipe.predict(X)) > 0.3
@@ -722,7 +738,8 @@ class TestPipelines:
     @pytest.mark.parametrize("recipe", ["sfml", "surana2020"])
     def test_other_families(self, survey, quick_pipeline, recipe, method):
         X, y = survey
-        pipe = quick_pipeline(recipe, method=method, max_train_samples=200).fit(X, y)
+        pipe = quick_pipeline(recipe, method=method, missing="reject", max_train_samples=200)
+        pipe.fit(X, y)
         rejected = pipe["select"].reasons(X).any(axis=1)
         low, high = np.moveaxis(pipe.predict_interval(X), 2, 0)
         np.testing.assert_array_equal(np.isnan(low), np.isnan(pipe.predict(X)))
@@ -742,24 +759,31 @@ class TestPipelines:
         X, y = survey
         pipe = quick_pipeline("sfml", joint=True).fit(X, y)
         np.testing.assert_array_equal(pipe.predict_quantiles(X, 0.5)[..., 0], pipe.predict(X))
-        assert list(pipe["regress"].calibrators_) == list(TARGETS)
+        assert list(pipe["regress"].intervals_.calibrators) == list(TARGETS)
         assert pipe.predict_interval(X, uncertainty="total").shape == (len(X), 3, 2)
 
     def test_the_recipes_networks_learn_quantiles(self):
         for name, estimator in sfml.make_star_formation_pipeline()["regress"].estimators:
             assert estimator.quantiles == LEVELS, name
 
-    def test_intervals_hold_in_bins_of_noise_and_redshift(self):
-        names = {"spectroscopic": ["log_snr", "redshift"], "none": ["log_snr"]}
-        names["photometric"] = ["log_redshift_error", "log_snr", "redshift"]
-        for redshift, wanted in names.items():
-            pipe = sfml.make_star_formation_pipeline(redshift=redshift)
-            n_last = {"none": 0, "spectroscopic": 1, "photometric": 2}[redshift]
-            rows = np.random.default_rng(0).uniform(0.1, 1, (200, 42 + n_last))
-            outputs = pipe["features"].fit(rows).get_feature_names_out()
-            assert [outputs[k] for k in pipe["regress"].conditions] == wanted
-        # The last column of the paper's inputs is the redshift.
-        assert sfml.make_star_formation_pipeline("surana2020")["regress"].conditions == (-1,)
+    @pytest.mark.parametrize(
+        ("recipe", "redshift", "wanted"),
+        [
+            ("sfml", "spectroscopic", ["log_snr", "redshift"]),
+            ("sfml", "photometric", ["log_redshift_error", "log_snr", "redshift"]),
+            ("sfml", "none", ["log_snr"]),
+            ("surana2020", "spectroscopic", ["redshift"]),
+        ],
+    )
+    def test_intervals_hold_in_bins_of_noise_and_redshift(
+        self, survey, quick_pipeline, recipe, redshift, wanted
+    ):
+        X, y = survey
+        bands = replace(sfml.GAMA, redshift_error="Z_err")
+        pipe = quick_pipeline(recipe, bands=bands, redshift=redshift, targets=["sfr"])
+        pipe.set_params(regress__sfr=FillingRidge()).fit(X.assign(Z_err=0.01), y[["sfr"]])
+        names = pipe[:-1].get_feature_names_out()
+        assert [names[k] for k in pipe["regress"].intervals_.conditions] == wanted
 
     def test_clone_and_grid_search_over_the_share_held_back(self, survey, quick_pipeline):
         X, y = survey

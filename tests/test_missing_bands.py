@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 from astropy import units as u
 from astropy.table import QTable
+from conftest import FillingRidge
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.base import clone
-from sklearn.linear_model import Ridge
 
 import sfml
 from sfml import GAMA, BandSet, FluxFeatures, GamaSampleSelector
@@ -24,27 +24,12 @@ FLUXES, ERRORS = list(GAMA.flux_columns), list(GAMA.error_columns)
 THREE = BandSet(["a", "b", "c"], [1.0, 2.0, 3.0])
 
 
-class FillingRidge(Ridge):
-    """A linear model that takes NaN, as the networks do: for the mean of the inputs."""
-
-    def fit(self, X, y):
-        return super().fit(np.nan_to_num(X), y)
-
-    def predict(self, X):
-        return super().predict(np.nan_to_num(X))
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        return tags
-
-
 @pytest.fixture
 def linear(quick_pipeline):
-    """Function that makes recipe "sfml" with a linear model a target, trained at once."""
+    """Function that makes recipe "sfml" with one linear model per target, trained at once."""
 
     def make(**parameters):
-        return as_linear(quick_pipeline("sfml", **{"missing": "allow", **parameters}))
+        return as_linear(quick_pipeline("sfml", **parameters))
 
     return make
 
@@ -130,9 +115,9 @@ class TestTheSelector:
         selector = GamaSampleSelector(missing="allow", min_bands=4, keep_errors=True).fit(X)
         seen = selector.transform(X)
         before = seen.copy()
-        variants = selector.drop_bands(seen, 5, np.random.default_rng(0))
+        rng = np.random.default_rng(0)
+        variants = [selector.drop_bands(seen, rng) for _ in range(5)]
         np.testing.assert_array_equal(seen, before)
-        assert len(variants) == 5
         for variant in variants:
             assert variant.shape == seen.shape
             gone = np.isnan(variant) & ~np.isnan(seen)
@@ -151,7 +136,7 @@ class TestTheSelector:
         X = np.random.default_rng(0).uniform(1, 2, (50, 4))
         X = pd.DataFrame(X, columns=["a_flux", "b_flux", "c_flux", "Z"]).assign(Z=0.2)
         selector = GamaSampleSelector(THREE, missing="allow", min_bands=0).fit(X)
-        (variant,) = selector.drop_bands(selector.transform(X), 1, np.random.default_rng(0))
+        variant = selector.drop_bands(selector.transform(X), np.random.default_rng(0))
         assert variant.shape == (50, 4)
         assert np.isnan(variant).any()
         assert (~np.isnan(variant[:, :3])).any(axis=1).all()
@@ -190,7 +175,7 @@ class TestTheSelector:
 
     @pytest.mark.parametrize("limits", [0, -3, "3"])
     def test_nonsense_for_limits(self, limits):
-        with pytest.raises(ValueError, match="upper_limits must be None or the number of sigma"):
+        with pytest.raises(ValueError, match="'upper_limits' parameter of GamaSampleSelector must"):
             GamaSampleSelector(upper_limits=limits).fit(pd.DataFrame())
 
     def test_errors_are_read_for_the_limits(self):
@@ -262,15 +247,15 @@ class TestThePipeline:
         assert not strict["features"].flags_missing_
         assert np.isnan(strict.predict(X.assign(u_flux=np.nan))).all()
 
-    def test_the_allowance_can_be_set_afterwards(self, linear, kept, quick_pipeline):
+    def test_the_allowance_can_be_set_afterwards(self, linear, kept):
         X, y = kept
-        by_hand = as_linear(quick_pipeline("sfml"))
+        by_hand = linear(missing="reject", min_bands=6)
         by_hand.set_params(select__missing="allow", select__min_bands=3)
         np.testing.assert_array_equal(by_hand.fit(X, y).predict(X), linear().fit(X, y).predict(X))
 
     def test_fewer_bands_give_wider_intervals(self, kept, quick_pipeline):
         X, y = kept
-        pipe = quick_pipeline("sfml", missing="allow", network={"n_networks": 2, "epochs": 15})
+        pipe = quick_pipeline("sfml", network={"n_networks": 2, "epochs": 15})
         pipe.fit(X, y)
         sparse = X.copy()
         sparse[[f"{n}_flux" for n in GAMA.names if n not in ("g", "r", "i", "z")]] = np.nan
@@ -335,7 +320,7 @@ class TestThePipeline:
 
     def test_a_forest_takes_gaps_too(self, survey, quick_pipeline):
         X, y = survey
-        pipe = quick_pipeline("sfml", missing="allow", method="random_forest")
+        pipe = quick_pipeline("sfml", method="random_forest")
         pipe.set_params(regress__max_train_samples=150).fit(X, y)
         rejected = pipe["select"].reasons(X).any(axis=1)
         assert rejected.sum() < 50
@@ -343,7 +328,7 @@ class TestThePipeline:
 
     def test_regressors_that_take_no_nan_say_so_galaxy_by_galaxy(self, survey, quick_pipeline):
         X, y = survey
-        pipe = quick_pipeline("sfml", missing="allow", method="svr").fit(X, y)
+        pipe = quick_pipeline("sfml", method="svr").fit(X, y)
         seen = pipe["select"].transform(X)
         complete = ~np.isnan(seen).any(axis=1)
         table = pipe.predict_table(X)
@@ -353,10 +338,10 @@ class TestThePipeline:
     def test_negative_fluxes_can_be_allowed(self, linear, kept):
         X, y = kept
         negative = X.assign(FUV_flux=-1e-7)
-        rejecting = linear().fit(X, y)
+        rejecting = linear(negative="reject").fit(X, y)
         assert np.isnan(rejecting.predict(negative)).all()
         assert (rejecting.predict_table(negative)["reasons"] == "negative_flux|not_predicted").all()
-        allowing = linear().set_params(select__negative="allow").fit(X, y)
+        allowing = linear().fit(X, y)
         assert np.isfinite(allowing.predict(negative)).all()
         np.testing.assert_array_equal(allowing.predict(X), rejecting.predict(X))
 
@@ -496,7 +481,7 @@ class TestFeatures:
         assert np.isfinite(np.delete(out, [5, 26], axis=1)).all()
 
     def test_a_wrong_choice(self):
-        with pytest.raises(ValueError, match="missing must be one of auto, flag, nan; got 'mean'"):
+        with pytest.raises(ValueError, match="'missing' parameter of FluxFeatures must be a str"):
             FluxFeatures(missing="mean").fit(np.ones((5, 43)))
 
     def test_the_mean_signal_to_noise_ratio(self):
@@ -514,7 +499,8 @@ class TestFeatures:
 
 
 def test_the_recipe_for_missing_bands():
-    pipe = sfml.make_star_formation_pipeline(missing="allow")
-    assert pipe["select"].missing == "allow"
-    assert pipe["select"].min_bands == 3
-    assert sfml.make_star_formation_pipeline()["select"].missing == "reject"
+    ours = sfml.make_star_formation_pipeline()["select"]
+    assert (ours.missing, ours.negative, ours.min_bands) == ("allow", "allow", 3)
+    assert sfml.make_star_formation_pipeline(bands=GAMA.only("g", "r"))["select"].min_bands == 2
+    paper = sfml.make_star_formation_pipeline("surana2020")["select"]
+    assert (paper.missing, paper.negative, paper.min_bands) == ("reject", "reject", 6)
