@@ -393,7 +393,7 @@ def survey() -> Survey:
     front = Pipeline(sfml.make_star_formation_pipeline().steps[:-1])
     # Shifted galaxies should reach the detector, whatever stands in front of it.
     front.set_params(
-        select__min_bands=0, select__missing="allow", features__missing="nan", scale__keep=()
+        select__min_bands=0, select__missing="allow", features__missing="nan"
     ).set_params(select__unit_guard=False)
     detector = DomainDetector(false_alarm_rate=0.02, random_state=0)
     detector.fit(front.fit(X, y).transform(X)).calibrate(front.transform(held_back))

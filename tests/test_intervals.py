@@ -296,7 +296,9 @@ class TestHoldingBack:
     def test_variants_of_held_back_rows_are_held_back(self):
         X, y = numbered(300)
         variants = [X + np.array([0, 0.1 * k, 0, 0, 0]) for k in (1, 2, 3)]
-        model = StarFormationRegressor(VariantRecorder(), random_state=0).fit(X, y, variants=variants)
+        model = StarFormationRegressor(VariantRecorder(), random_state=0).fit(
+            X, y, variants=variants
+        )
         for estimator in model.estimators_:
             assert not set(estimator.seen_) & set(estimator.validated_)
             assert {*estimator.seen_, *estimator.validated_} == set(range(300))
@@ -394,7 +396,9 @@ class TestHoldingBack:
         np.testing.assert_array_equal(full.estimators_[0].seen_, partial.estimators_[0].seen_)
         seen = full.estimators_[1].seen_
         np.testing.assert_array_equal(partial.estimators_[1].seen_, seen[seen % 3 > 0])
-        assert partial.intervals_.calibrators["sfr"].n_rows_ == np.sum(full.estimators_[1].validated_ % 3 > 0)
+        assert partial.intervals_.calibrators["sfr"].n_rows_ == np.sum(
+            full.estimators_[1].validated_ % 3 > 0
+        )
 
     def test_the_draw_depends_on_a_rows_own_values_and_the_seed_alone(self):
         X, _ = simulate(500)

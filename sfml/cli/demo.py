@@ -85,7 +85,9 @@ class Demo:
         output.write("pipeline.joblib", lambda path: joblib.dump(networks, path))
         forest = self._train("random_forest", train)
         scores = {
-            name: sfml.metrics.score_table(test.y, pipeline.predict(test.X))
+            name: sfml.metrics.score_table(
+                test.y, pipeline.predict(test.X), n_features=pipeline["regress"].n_features_in_
+            )
             for name, pipeline in {"networks": networks, "random_forest": forest}.items()
         }
         compared = compare_with_paper(scores)
