@@ -421,7 +421,7 @@ class StarFormationPipeline(Pipeline):
 def _transform(step: Any, X: Any, *, labelled: bool) -> Any:
     """Transform X, for labelled galaxies as when the step was fitted."""
     if labelled and hasattr(step, "transform_labelled"):
-        return step.transform_labelled(X)
+        return wrap_output("transform", step.transform_labelled(X), X, step)
     return step.transform(X)
 
 

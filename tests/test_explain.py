@@ -168,6 +168,7 @@ class TestBandSensitivities:
             ("sfml", {"missing": "allow"}),
         ],
     )
+    @pytest.mark.filterwarnings("ignore:The cut 'missing':UserWarning")
     def test_are_derivatives(self, gappy, quick_pipeline, recipe, parameters):
         X, y = gappy
         pipe = quick_pipeline(recipe, **parameters).fit(X, y)

@@ -128,14 +128,15 @@ class PaperFigures:
         )
 
     def _stellar_mass(self, ax: Any) -> None:
-        limits = {"stellar_mass": self.pipeline["select"].stellar_mass_range}
         displays.DistributionDisplay.from_catalogue(
-            self.survey.y, ["stellar_mass"], limits=limits, ax=ax
+            self.survey.y, ["stellar_mass"], limits=self.pipeline["regress"].target_limits, ax=ax
         )
 
     def _low_snr(self, ax: Any) -> None:
         # As in the paper: before the cut in signal-to-noise, and after all others.
-        selector = clone(self.pipeline["select"]).set_params(min_bands=0)
+        masses = (self.pipeline["regress"].target_limits or {}).get("stellar_mass")
+        selector = clone(self.pipeline["select"])
+        selector.set_params(min_bands=0, stellar_mass_range=masses)
         X, _ = selector.select(*self.survey)
         displays.LowSNRDisplay.from_catalogue(
             X, self.pipeline["select"].bands_, min_snr=selector.min_snr, ax=ax

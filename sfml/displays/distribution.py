@@ -141,7 +141,7 @@ class DistributionDisplay(Display):
         self.ax_[0].set_ylabel("galaxies")
 
     def _draw_limits(self, panel: Axes, name: str) -> None:
-        ends = [end for end in (self.limits or {}).get(name, ()) if end is not None]
+        ends = [end for end in ((self.limits or {}).get(name) or ()) if end is not None]
         self.limit_lines_[name] = [panel.axvline(end, color=VERMILLION, ls="--") for end in ends]
         if ends:
             self.texts_[name] = panel.set_title(f"{self.fraction_inside(name):.1%} within limits")
