@@ -239,7 +239,8 @@ class StarFormationPipeline(Pipeline):
         flags, inputs = 0, X
         for _, step in self._steps()[:-1]:
             if hasattr(step, "transform_and_flag"):
-                inputs, more = step.transform_and_flag(inputs)
+                values, more = step.transform_and_flag(inputs)
+                inputs = wrap_output("transform", values, inputs, step)
             else:
                 more = step.flag(inputs) if hasattr(step, "flag") else 0
                 inputs = step.transform(inputs)

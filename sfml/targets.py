@@ -43,10 +43,10 @@ class Target(NamedTuple):
 _REGISTRY = {
     target.name: target
     for target in (
-        Target("stellar_mass", "dex (Msun)", 2, 14),
+        Target("stellar_mass", "dex (Msun)", 0, 17),
         Target("sfr", "dex (Msun/yr)", -12, 5),
         Target("ssfr", "dex (1/yr)", -25, -5),
-        Target("dust_luminosity", "dex (Lsun)", 0, 16),
+        Target("dust_luminosity", "dex (Lsun)", 0, 20),
         Target("dust_mass", "dex (Msun)", 0, 12),
         Target("A_V", "mag", -0.1, 30),
         Target("metallicity", "solar", 0, 20),

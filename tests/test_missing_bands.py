@@ -328,7 +328,8 @@ class TestThePipeline:
 
     def test_regressors_that_take_no_nan_say_so_galaxy_by_galaxy(self, survey, quick_pipeline):
         X, y = survey
-        pipe = quick_pipeline("sfml", method="svr").fit(X, y)
+        with pytest.warns(UserWarning, match="which SVR cannot take"):
+            pipe = quick_pipeline("sfml", method="svr").fit(X, y)
         seen = pipe["select"].transform(X)
         complete = ~np.isnan(seen).any(axis=1)
         table = pipe.predict_table(X)
@@ -340,7 +341,9 @@ class TestThePipeline:
         negative = X.assign(FUV_flux=-1e-7)
         rejecting = linear(negative="reject").fit(X, y)
         assert np.isnan(rejecting.predict(negative)).all()
-        assert (rejecting.predict_table(negative)["reasons"] == "negative_flux|not_predicted").all()
+        reasons = rejecting.predict_table(negative)["reasons"]
+        assert reasons.str.contains("negative_flux").all()
+        assert reasons.str.contains("not_predicted").all()
         allowing = linear().fit(X, y)
         assert np.isfinite(allowing.predict(negative)).all()
         np.testing.assert_array_equal(allowing.predict(X), rejecting.predict(X))
@@ -398,8 +401,11 @@ class TestUnits:
         expected = linear().set_params(**plain).fit(X, y)
         inputs = [p[:-1].transform(t) for p, t in ((pipe, millijansky), (expected, X))]
         # Luminosities are three decades more; all else is the same.
-        np.testing.assert_allclose(inputs[0][:, :-1], inputs[1][:, :-1], atol=1e-8)
-        np.testing.assert_allclose(inputs[0][:, -1], inputs[1][:, -1] + 3, atol=1e-8)
+        names = pipe[:-1].get_feature_names_out().tolist()
+        shift = inputs[0] - inputs[1]
+        np.testing.assert_allclose(shift[:, names.index("log_snr")], 0, atol=1e-8)
+        brightness = [p[:2].transform(t)[:, -1] for p, t in ((pipe, millijansky), (expected, X))]
+        np.testing.assert_allclose(brightness[0], brightness[1] + 3, atol=1e-8)
         predicted = pipe.predict(millijansky)
         assert np.isfinite(predicted).all(axis=1).sum() == np.isfinite(inputs[1][:, -1]).sum()
         with pytest.raises(ValueError, match="another unit"):
@@ -427,7 +433,7 @@ class TestUnits:
     def test_nothing_to_judge_by(self, gappy_pipe, kept):
         X, _ = kept
         assert gappy_pipe.predict(X[:0]).shape == (0, 3)
-        assert np.isnan(gappy_pipe.predict(X.assign(Z=0.9))).all()
+        assert np.isnan(gappy_pipe.predict(X.assign(Z=-0.9))).all()
         few = sfml.GamaSampleSelector().fit(X[:99])
         assert np.isfinite(few.transform(in_unit(X, 1e6))).all()
 
