@@ -299,7 +299,7 @@ class StarFormationPipeline(Pipeline):
 
     def _steps(self) -> list[tuple[str, Any]]:
         """List the steps that were fitted, whatever `set_params` did since, but no passthroughs."""
-        steps: list[Any] = getattr(self, "_fitted_steps", self.steps)
+        steps: Any = getattr(self, "_fitted_steps", self.steps)
         return [(n, step) for n, step in steps if step is not None and step != "passthrough"]
 
     def __sklearn_is_fitted__(self) -> bool:

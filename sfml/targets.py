@@ -44,7 +44,7 @@ _REGISTRY = {
     target.name: target
     for target in (
         Target("stellar_mass", "dex (Msun)", 0, 17),
-        Target("sfr", "dex (Msun/yr)", -12, 5),
+        Target("sfr", "dex (Msun/yr)", -12, 8),
         Target("ssfr", "dex (1/yr)", -25, -5),
         Target("dust_luminosity", "dex (Lsun)", 0, 20),
         Target("dust_mass", "dex (Msun)", 0, 12),

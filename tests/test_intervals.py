@@ -705,7 +705,7 @@ class TestCalibrate:
     def test_a_pipeline_on_a_catalogue(self, complete_pipe, survey):
         X, y = sfml.make_mock_survey(300, n_templates=2000, random_state=5, return_X_y=True)
         pipe = copy.deepcopy(complete_pipe)
-        with pytest.raises(ValueError, match="fit has learnt from .* of the 900 galaxies given"):
+        with pytest.raises(ValueError, match=r"fit has learnt from .* of the 900 galaxies given"):
             pipe.calibrate(*survey)
         assert pipe.calibrate(X, y + 0.5) is pipe
         np.testing.assert_array_equal(pipe.predict(X), complete_pipe.predict(X))

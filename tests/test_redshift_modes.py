@@ -202,7 +202,7 @@ class TestTheParts:
 
     def test_wrong_choices(self, survey):
         for step in (GamaSampleSelector(redshift="phot"), FluxFeatures(redshift="phot")):
-            with pytest.raises(ValueError, match="'redshift' parameter of .* Got 'phot' instead"):
+            with pytest.raises(ValueError, match=r"'redshift' parameter of .* Got 'phot' instead"):
                 step.fit(survey[0])
         with pytest.raises(ValueError, match=r"redshift must be one of .*; got 'phot'"):
             sfml.make_star_formation_pipeline(redshift="phot")

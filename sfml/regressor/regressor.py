@@ -685,7 +685,7 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
         self.intervals_ = self._calibrated(
             conditions, X, labels, np.arange(len(X)), weights, galaxy
         )
-        rate = self.false_alarm_rate
+        rate: Any = self.false_alarm_rate
         enough = rate is not None and (len(rows) + 1) * rate >= 1
         if enough and learnt.sum() >= FEWEST_FOR_DOMAIN:
             seed = int(rng_of(self._root, "domain").integers(2**31 - 1))

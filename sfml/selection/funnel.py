@@ -76,8 +76,8 @@ class SelectionReport:
             for row in rows
         ]
         if self.missing:
-            counts = ", ".join(f"{band} {count:,}" for band, count in self.missing.items())
-            lines.append(f"galaxies in which a band is missing: {counts}")
+            gaps = ", ".join(f"{band} {count:,}" for band, count in self.missing.items())
+            lines.append(f"galaxies in which a band is missing: {gaps}")
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:

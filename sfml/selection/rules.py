@@ -48,7 +48,7 @@ class Rules:
         `stellar_mass_range` are the limits of that cut, where the rules have none of their own.
         """
         flux, error, redshift, redshift_error = photometry
-        cuts: dict[str, np.ndarray] = {}
+        cuts: dict[str, Any] = {}
         if self.z_range is not None and redshift is not None:
             low, high = open_ends(self.z_range)
             cuts["redshift"] = ~((redshift > low) & (redshift <= high))

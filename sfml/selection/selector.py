@@ -388,7 +388,7 @@ class GamaSampleSelector(TransformerMixin, BaseEstimator):
     def _rules(self, X: Any) -> Rules:
         """Check the parameters together, and keep what is needed of them."""
         positional = isinstance(self.bands, str)
-        bands = None if positional else GAMA if self.bands is None else self.bands
+        bands: Any = None if positional else GAMA if self.bands is None else self.bands
         needs_errors = bool(self.min_bands or self.keep_errors or self.upper_limits is not None)
         if positional and self.redshift != "spectroscopic":
             raise ValueError(

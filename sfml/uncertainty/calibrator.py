@@ -71,7 +71,7 @@ def uncross(quantiles: np.ndarray, levels: Sequence[float] = LEVELS) -> np.ndarr
 
 
 def interpolate_quantiles(
-    quantiles: np.ndarray, levels: Sequence[float], q: Sequence[float]
+    quantiles: np.ndarray, levels: Sequence[float], q: Sequence[float] | np.ndarray
 ) -> np.ndarray:
     """Read quantiles at other levels, along straight lines in the normal score of the level.
 
