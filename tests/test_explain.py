@@ -130,7 +130,8 @@ class TestGradient:
             random_state=0,
         ).fit(X, y)
         step = 1e-2  # the network predicts in single precision
-        for network.activation in ACTIVATIONS:
+        for activation in ACTIVATIONS:
+            network.set_params(activation=activation).fit(X, y)
             gradient = network.gradient(X)
             assert gradient.shape == (1100, 2, 4)
             assert (gradient[:, :, 3] == 1).all()

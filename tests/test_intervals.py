@@ -755,7 +755,7 @@ class TestPipelines:
     def test_the_papers_networks_have_intervals_too(self, survey, quick_pipeline):
         X, y = survey
         pipe = quick_pipeline().fit(X, y)
-        assert all(network.quantiles is None for network in pipe["regress"].estimators_)
+        assert all(network.quantiles_ is None for network in pipe["regress"].estimators_)
         interval = pipe.predict_interval(X)
         kept = ~pipe["select"].reasons(X).any(axis=1).to_numpy()
         assert (np.ptp(interval[kept], axis=2) > 0).all()
@@ -769,7 +769,7 @@ class TestPipelines:
 
     def test_the_recipes_networks_learn_quantiles(self):
         for name, estimator in sfml.make_star_formation_pipeline()["regress"].estimators:
-            assert estimator.quantiles == LEVELS, name
+            assert estimator.quantiles_ == LEVELS, name
 
     @pytest.mark.parametrize(
         ("recipe", "redshift", "wanted"),
