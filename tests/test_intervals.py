@@ -769,7 +769,7 @@ class TestPipelines:
 
     def test_the_recipes_networks_learn_quantiles(self):
         for name, estimator in sfml.make_star_formation_pipeline()["regress"].estimators:
-            assert estimator.quantiles_ == LEVELS, name
+            assert estimator.quantiles == LEVELS, name
 
     @pytest.mark.parametrize(
         ("recipe", "redshift", "wanted"),
