@@ -22,7 +22,7 @@ demo: .venv/.has-plot
 	$(BIN)/sfml demo
 
 test: .venv/.has-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 test-slow: .venv/.has-dev
 	$(BIN)/python -m pytest -m slow

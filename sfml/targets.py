@@ -28,9 +28,6 @@ REDSHIFT = "redshift"
 """Name of the redshift where it is a target: not in dex."""
 
 
-LARGEST_DEX = 30.0
-
-
 class Target(NamedTuple):
     """A target's unit, such as "dex (Msun)", and the range beyond which a label is a mistake."""
 

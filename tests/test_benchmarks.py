@@ -43,6 +43,7 @@ def test_quick_runs_end_well(name: str) -> None:
     assert run(name, *QUICK[name], timeout=600)
 
 
+@pytest.mark.slow
 def test_peers_are_compared_on_a_small_survey(tmp_path: Path) -> None:
     written = tmp_path / "peers.csv"
     methods = ["random forest", "SVR, 10,000 rows"]

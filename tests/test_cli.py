@@ -318,19 +318,6 @@ def test_tables_are_compared_by_name():
     )
 
 
-def test_readme_quick_start_runs(in_folder):
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    (program,) = re.findall(r"```python\n(.*?)```", readme.split("## Quick start")[1], re.DOTALL)[
-        :1
-    ]
-    ended = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=300
-    )
-    assert ended.returncode == 0, ended.stderr
-    assert "stellar_mass" in ended.stdout
-    assert (in_folder / "model.joblib").exists()
-
-
 def test_every_dependency_has_its_reason():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     reasons = (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8")
