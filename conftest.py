@@ -5,7 +5,7 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def _targets_as_declared_by_sfml(monkeypatch):
-    """A target that one of them declares is unknown to the next."""
+    """Forget the targets that another of them declared."""
     from sfml import targets
 
     monkeypatch.setattr(targets, "_REGISTRY", dict(targets._REGISTRY))

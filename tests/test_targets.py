@@ -12,7 +12,6 @@ from astropy.table import MaskedColumn, Table
 from hypothesis import given
 from hypothesis import strategies as st
 
-import sfml.targets
 from sfml.targets import (
     TARGETS,
     check_target_names,
