@@ -12,6 +12,14 @@ from sklearn.linear_model import Ridge
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
+@pytest.fixture(autouse=True)
+def _targets_as_sfml_declares_them(monkeypatch):
+    """Forget the targets that a test declares."""
+    from sfml import targets
+
+    monkeypatch.setattr(targets, "_REGISTRY", dict(targets._REGISTRY))
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Folder of real and simulated catalogues beside a developer's checkout."""

@@ -139,14 +139,14 @@ def test_unknown_targets_may_hold_any_number_but_a_code():
 
 
 def test_a_target_can_be_declared():
-    assert known_target("gas_mass") is None
-    declared = declare_target("gas_mass", unit="dex (Msun)", low=4, high=13)
-    assert known_target("gas_mass") == declared
-    assert read_targets([9.0], ["gas_mass"])[0].item() == 9
-    with pytest.raises(ValueError, match=r"gas_mass must be in dex \(Msun\), from 4 to 13"):
-        read_targets([14.0], ["gas_mass"])
-    with pytest.raises(ValueError, match="the range of 'gas_mass' must be a pair of growing"):
-        declare_target("gas_mass", unit="", low=1, high=1)
+    assert known_target("cold_gas") is None
+    declared = declare_target("cold_gas", unit="dex (Msun)", low=4, high=13)
+    assert known_target("cold_gas") == declared
+    assert read_targets([9.0], ["cold_gas"])[0].item() == 9
+    with pytest.raises(ValueError, match=r"cold_gas must be in dex \(Msun\), from 4 to 13"):
+        read_targets([14.0], ["cold_gas"])
+    with pytest.raises(ValueError, match="the range of 'cold_gas' must be a pair of growing"):
+        declare_target("cold_gas", unit="", low=1, high=1)
     with pytest.raises(ValueError, match="names of their own"):
         declare_target("flag", unit="", low=0, high=1)
 
