@@ -64,9 +64,10 @@ def fit_one(job: Job, data: Training, verbose: int) -> Any:
     back; other regressors get the first variant as so many further rows.
     """
     rows, estimator = job.rows, job.estimator
-    is_network = has_fit_parameter(estimator, "variants")
+    weights = None if data.weights is None else data.weights[rows]
+    x, y = data.X[rows], job.target[rows]
     given: dict[str, Any] = {}
-    if is_network:
+    if has_fit_parameter(estimator, "variants"):
         given = {"feature_names": data.feature_names}
         if estimator.offset_feature == BRIGHTNESS:
             given["offset_map"] = data.offset_map
@@ -74,16 +75,9 @@ def fit_one(job: Job, data: Training, verbose: int) -> Any:
             given |= {"X_val": data.X[job.held_back], "y_val": job.target[job.held_back]}
             if data.weights is not None:
                 given["sample_weight_val"] = data.weights[job.held_back]
-    weights = None if data.weights is None else data.weights[rows]
-    if is_network and len(data.variants):
-        # Rows of no weight are left out: so that no galaxy and none of its variants is copied.
-        given["variants"] = data.variants
-        x, y, all_weights = data.X, np.zeros_like(job.target), np.zeros(len(data.X))
-        y[rows], all_weights[rows] = job.target[rows], 1 if weights is None else weights
-        weights = all_weights
-    else:
-        x, y = data.X[rows], job.target[rows]
-    if not is_network and len(data.variants):
+        if len(data.variants):
+            given["variants"] = data.variants[:, rows]
+    elif len(data.variants):
         more = data.variants[0][rows]
         usable = usable_rows(more, estimator)
         x, y = np.vstack([x, more[usable]]), np.concatenate([y, y[usable]])
