@@ -98,7 +98,7 @@ def read(document: str | Path) -> str:
 
 
 @pytest.mark.parametrize("document", WITH_CODE)
-def test_code_in_documents_runs(document, tmp_path, monkeypatch):
+def test_code_in_documents_runs(document, tmp_path, monkeypatch, capsys):
     """All blocks of one document run, one after the other, as a reader would run them."""
     blocks = re.findall(r"^( *)```python\n(.*?)^ *```", read(document), re.DOTALL | re.MULTILINE)
     assert blocks
@@ -109,6 +109,9 @@ def test_code_in_documents_runs(document, tmp_path, monkeypatch):
         # A smaller survey takes the same road in less time.
         program = "\n".join(lines).replace("make_mock_survey(2000", "make_mock_survey(500")
         exec(compile(program, str(document), "exec"), names)
+    if document == "README.md":
+        assert "stellar_mass" in capsys.readouterr().out
+        assert (tmp_path / "model.joblib").exists()
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=str)
