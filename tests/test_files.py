@@ -57,8 +57,8 @@ DIALECTS = {
     "trailing_commas": PLAIN.replace("\n", ",\n"),
     "quoted": PLAIN.replace("r_flux,", '"r_flux",').replace("1,", '"1",', 1),
     "number_as_name": "# comment\n" + PLAIN.replace("err\n", "err,2\n").replace("e-6\n", "e-6,7\n"),
-    "zipped": gzip.compress(PLAIN.encode()),
-    "zipped_utf_16": gzip.compress(PLAIN.encode("utf-16")),
+    "zipped": gzip.compress(PLAIN.encode(), mtime=0),
+    "zipped_utf_16": gzip.compress(PLAIN.encode("utf-16"), mtime=0),
 }
 
 
@@ -117,7 +117,7 @@ class TestCsv:
             (PLAIN.replace("e-6", "e-6,7"), "line 2 has 4 cells, but there are 3 columns"),
             ("# x\n" + PLAIN + "# the end\n", "line 5 has 1 cells.*: '# the end'"),
             (PLAIN.replace("err", ""), "more than one column named 'r_flux'"),
-            (gzip.compress(PLAIN.encode() * 99)[:60], "ended before the end-of-stream"),
+            (gzip.compress(PLAIN.encode() * 99, mtime=0)[:60], "ended before the end-of-stream"),
         ],
     )
     def test_unreadable(self, tmp_path, content, reason):
@@ -139,7 +139,7 @@ class TestCsv:
 class TestEcsv:
     @pytest.mark.parametrize("suffix", [".csv", ".ecsv", ".csv.gz"])
     def test_with_units(self, tmp_path, suffix):
-        content = gzip.compress(ECSV.encode()) if suffix.endswith("gz") else ECSV
+        content = gzip.compress(ECSV.encode(), mtime=0) if suffix.endswith("gz") else ECSV
         table = load(write(tmp_path / f"t{suffix}", content))
         out = extract(table, COLUMNS, unit=[None, "Jy", "Jy"])
         np.testing.assert_allclose(out, np.array(EXPECTED) * [1, 1e-3, 1e-3], rtol=1e-15)
