@@ -585,6 +585,7 @@ def make_star_formation_pipeline(
         [(name, make_estimator(method, name, recipe)) for name in names],
         targets=targets if joint else None,
         joint=joint,
+        share_networks=ours,
         target_limits=limits,
         max_train_samples=max_train_samples,
         calibration_fraction=calibration_fraction,

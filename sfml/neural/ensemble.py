@@ -50,13 +50,24 @@ class TargetScaling(NamedTuple):
 
     @classmethod
     def standard(cls, y: np.ndarray, weights: np.ndarray | None) -> TargetScaling:
-        """Give targets zero mean and unit variance, weighted if there are weights."""
+        """Give targets zero mean and unit variance, weighted if there are weights.
+
+        NaN stands for labels that are not known.
+        """
         if weights is None:
-            mean, scale = y.mean(axis=0), y.std(axis=0)
+            mean, scale = np.nanmean(y, axis=0), np.nanstd(y, axis=0)
         else:
-            mean = np.average(y, axis=0, weights=weights)
-            scale = np.sqrt(np.average((y - mean) ** 2, axis=0, weights=weights))
+            known = ~np.isnan(y)
+            shares = weights[:, np.newaxis] * known
+            shares /= shares.sum(axis=0)
+            values = np.where(known, y, 0)
+            mean = (shares * values).sum(axis=0)
+            scale = np.sqrt((shares * (values - mean) ** 2).sum(axis=0))
         return cls(mean, np.where(scale == 0, 1, scale))
+
+    def select(self, outputs: list[int]) -> TargetScaling:
+        """Keep some of the outputs."""
+        return type(self)(self.mean[outputs], self.scale[outputs])
 
     def transform(self, y: np.ndarray) -> np.ndarray:
         """Scale targets for training."""

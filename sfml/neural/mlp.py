@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 from collections.abc import Callable, Sequence
 from numbers import Integral, Real
@@ -256,7 +257,8 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
         X : array-like of shape (n_samples, n_features)
             Inputs, standardised.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Targets; for galaxies, in dex.
+            Targets; for galaxies, in dex. With `quantiles` and several outputs, NaN stands for a
+            label that is not known, as long as each row and each output has one.
         sample_weight : array-like of shape (n_samples,), default=None
             How much the loss of each row counts, compared with the other rows. A row of weight 0
             is left out.
@@ -291,6 +293,7 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
         """
         self._check_parameters()
         earlier = self._earlier_networks()
+        y, unknown = self._check_labels(y)
         X, y = validate_data(
             self,
             X,
@@ -306,7 +309,7 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
             self, check_names(feature_names, of_table, X.shape[1]), X.shape[1], offset_map
         )
         self.y_ndim_ = y.ndim
-        y = y.reshape(len(y), -1).astype(np.float64)
+        y = np.where(unknown, np.nan, y).reshape(len(y), -1).astype(np.float64)
         self.n_outputs_ = y.shape[1]
         versions = [X, *self._check_variants(variants, X.shape)]
         weights = check_weights("sample_weight", sample_weight, len(X))
@@ -450,6 +453,30 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
             out[np.isnan(X[:, self.inputs_.offset])] = np.nan
         return out[:, 0] if self.y_ndim_ == 1 else out
 
+    def select_outputs(self, outputs: Sequence[int]) -> KerasMLPRegressor:
+        """Make a regressor that predicts some of the outputs alone; the hidden layers are shared.
+
+        Parameters
+        ----------
+        outputs : sequence of int
+            Positions of the outputs to keep, in the order in which they are to be predicted.
+
+        Returns
+        -------
+        KerasMLPRegressor
+            Fitted, and with one output given as a 1-d array.
+        """
+        check_is_fitted(self)
+        new, chosen = copy.copy(self), list(outputs)
+        n_quantiles = self.network_.n_quantiles
+        nodes = (n_quantiles * np.array(chosen)[:, np.newaxis] + np.arange(n_quantiles)).ravel()
+        new.coefs_ = [*self.coefs_[:-1], self.coefs_[-1][..., nodes]]
+        new.intercepts_ = [*self.intercepts_[:-1], self.intercepts_[-1][..., nodes]]
+        new.network_ = self.network_._replace(n_outputs=len(chosen))
+        new.scaling_ = self.scaling_.select(chosen)
+        new.n_outputs_, new.y_ndim_ = len(chosen), 1 if len(chosen) == 1 else 2
+        return new
+
     def to_keras(self) -> keras.Model:
         """Rebuild the network in Keras, compiled and with its trained weights.
 
@@ -500,6 +527,16 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
             ensure_all_finite="allow-nan" if self.inputs_.fill_missing else True,
             ensure_min_samples=min_samples,
         )
+
+    def _check_labels(self, y: Any) -> tuple[Any, Any]:
+        """Find labels that are not known, and write 0 for them."""
+        labels = np.asarray(y) if y is not None else np.empty(0)
+        if self.quantiles is None or labels.ndim != 2 or labels.dtype.kind != "f":
+            return y, False
+        unknown = np.isnan(labels)
+        if unknown.all(axis=1).any() or unknown.all(axis=0).any():
+            return y, False  # which is refused as NaN
+        return np.where(unknown, 0, labels), unknown
 
     def _check_variants(self, variants: Any, shape: tuple[int, int]) -> list[np.ndarray]:
         checked = [

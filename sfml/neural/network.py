@@ -113,6 +113,7 @@ def pinball_loss(quantiles: tuple[float, ...]) -> Callable[[tf.Tensor, tf.Tensor
     def pinball(y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
         shape = (-1, y_true.shape[-1], len(quantiles))
         above = y_true[:, :, tf.newaxis] - tf.reshape(y_pred, shape)
+        above = tf.where(tf.math.is_nan(above), 0.0, above)  # there is no label to learn
         losses = tf.maximum(levels * above, (levels - 1) * above)
         return 2 * tf.reduce_mean(weights * losses, axis=(1, 2))
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.utils import get_tags
 
 from sfml.uncertainty import LEVELS
+from sfml.uncertainty.intervals import RawQuantiles
 
 
 def usable_rows(X: np.ndarray, estimator: Any) -> np.ndarray:
@@ -19,43 +21,58 @@ def usable_rows(X: np.ndarray, estimator: Any) -> np.ndarray:
 
 
 class Emulators(NamedTuple):
-    """One fitted regressor per target, or one for all of them."""
+    """The fitted regressors, and which targets each of them predicts."""
 
     estimators: list[Any]
-    joint: bool
-    n_targets: int
-
-    def usable(self, X: np.ndarray, k: int) -> np.ndarray:
-        """Say for which rows the k-th target can be predicted."""
-        return usable_rows(X, self._of(k)[0])
+    targets: list[list[int]]
+    """Positions of the targets, in the order of each regressor's outputs."""
 
     def predict(self, X: np.ndarray) -> np.ndarray:
         """Predict all targets, to (n_galaxies, n_targets); NaN where a regressor cannot."""
-        Y = np.full((len(X), self.n_targets), np.nan)
-        for i, estimator in enumerate(self.estimators):
+        Y = np.full((len(X), sum(map(len, self.targets))), np.nan)
+        for estimator, columns in zip(self.estimators, self.targets, strict=True):
             usable = usable_rows(X, estimator)
             if usable.any():
                 predicted = np.asarray(estimator.predict(X if usable.all() else X[usable]))
-                columns = slice(None) if self.joint else slice(i, i + 1)
-                Y[usable, columns] = predicted.reshape(len(predicted), -1)
+                Y[np.ix_(usable, columns)] = predicted.reshape(len(predicted), -1)
         return Y
 
-    def raw_quantiles(self, X: np.ndarray, k: int) -> tuple[np.ndarray, tuple[float, ...]]:
-        """Give the k-th target's quantiles, (n_galaxies, n_levels), and their levels.
+    def raw_quantiles(self, X: np.ndarray) -> Iterator[tuple[int, np.ndarray, RawQuantiles]]:
+        """Give each target's position, the rows that can be predicted, and their quantiles.
 
-        They are not calibrated and may cross; a point prediction is repeated.
+        Quantiles, (n_rows, n_levels), are not calibrated and may cross; a point prediction is
+        repeated. A regressor of several targets is run once.
         """
-        estimator, output = self._of(k)
-        # Of our networks those of `fit`; another regressor may only have its parameter.
-        given = getattr(estimator, "quantiles", None)
-        levels = getattr(estimator, "quantiles_", given)
-        if levels is not None and len(levels) > 1:
-            # Our networks tell whether their quantiles cross; others only what they make of it.
-            raw = getattr(estimator, "raw_quantiles", estimator.predict_quantiles)(X)
-            return (raw[:, output] if raw.ndim == 3 else raw), tuple(levels)
-        point = np.asarray(estimator.predict(X)).reshape(len(X), -1)[:, [output]]
-        return np.repeat(point, len(LEVELS), axis=1), LEVELS
+        for estimator, columns in zip(self.estimators, self.targets, strict=True):
+            usable = usable_rows(X, estimator)
+            rows = X if usable.all() else X[usable]
+            if len(rows):
+                values, levels = _quantiles(estimator, rows)
+                for output, k in enumerate(columns):
+                    yield k, usable, RawQuantiles(values[:, output], levels, rows)
 
-    def _of(self, k: int) -> tuple[Any, int]:
-        """Regressor of the k-th target, and which of its outputs it is."""
-        return (self.estimators[0], k) if self.joint else (self.estimators[k], 0)
+    def find(self, k: int) -> tuple[Any, int]:
+        """Find the regressor of the k-th target, and which of its outputs it is."""
+        for estimator, columns in zip(self.estimators, self.targets, strict=True):
+            if k in columns:
+                return estimator, columns.index(k)
+        raise IndexError(k)
+
+    def of(self, k: int) -> Any:
+        """Give the regressor of the k-th target alone."""
+        estimator, output = self.find(k)
+        shared = any(k in columns and len(columns) > 1 for columns in self.targets)
+        return estimator.select_outputs([output]) if shared else estimator
+
+
+def _quantiles(estimator: Any, X: np.ndarray) -> tuple[np.ndarray, tuple[float, ...]]:
+    """Give quantiles of shape (n_galaxies, n_outputs, n_levels), and their levels."""
+    # Of our networks those of `fit`; another regressor may only have its parameter.
+    given = getattr(estimator, "quantiles", None)
+    levels = getattr(estimator, "quantiles_", given)
+    if levels is not None and len(levels) > 1:
+        # Our networks tell whether their quantiles cross; others only what they make of it.
+        raw = getattr(estimator, "raw_quantiles", estimator.predict_quantiles)(X)
+        return raw.reshape(len(X), -1, len(levels)), tuple(levels)
+    points = np.asarray(estimator.predict(X)).reshape(len(X), -1, 1)
+    return np.repeat(points, len(LEVELS), axis=2), LEVELS

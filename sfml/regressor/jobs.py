@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,11 +26,15 @@ class Training(NamedTuple):
 
 
 class Job(NamedTuple):
-    """One regressor to train: its target's values, the rows to learn from and those held back."""
+    """One regressor to train: its targets' values, the rows to learn from and those held back."""
 
     name: str
+    targets: list[int]
+    """Positions of the targets that it is to predict, its first outputs."""
     estimator: Any
     target: np.ndarray
+    """(n_galaxies,) or (n_galaxies, n_outputs); outputs after those of the targets are learnt
+    beside them, and not kept."""
     rows: np.ndarray
     held_back: np.ndarray
 
@@ -85,10 +89,11 @@ def fit_one(job: Job, data: Training, verbose: int) -> Any:
             weights = np.concatenate([weights, weights[usable]])
     if weights is not None:
         given["sample_weight"] = weights
-    if not verbose:
-        return estimator.fit(x, y, **given)
-    with _progress(job.name, estimator, len(rows)):
-        return estimator.fit(x, y, **given)
+    with _progress(job.name, estimator, len(rows)) if verbose else nullcontext():
+        fitted = estimator.fit(x, y, **given)
+    if y.ndim > 1 and y.shape[1] > len(job.targets) > 0:
+        return fitted.select_outputs(range(len(job.targets)))
+    return fitted
 
 
 @contextmanager

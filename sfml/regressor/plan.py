@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, NamedTuple
 
@@ -123,26 +123,33 @@ def within_limits(
 
 
 def plan_jobs(
-    regressor: Any, galaxies: Galaxies, root: int, earlier: Any, *, weighted: bool
+    regressor: Any,
+    galaxies: Galaxies,
+    widths: np.ndarray | None,
+    root: int,
+    earlier: Any,
+    *,
+    weighted: bool,
 ) -> list[Job]:
     """Decide what each regressor is to learn, and from which rows.
 
-    `earlier` is the fitted regressor whose networks are gone on from, or None.
+    `widths` are those of the SPS code's posterior, if y has them; `earlier` is the fitted
+    regressor whose networks are gone on from, or None.
     """
     X, Y, targets, good, held_back = galaxies
-    pairs = isinstance(regressor.estimators, list | tuple)
-    if regressor.joint:
-        labels = {regressor.estimators[0][0] if pairs else ALL_TARGETS: Y}
-    else:
-        labels = dict(zip(targets, Y.T, strict=True))
     jobs = []
-    for name, target in labels.items():
-        estimator = _make(regressor.estimators, name, earlier)
+    for name, places, estimator in _group(regressor, targets, earlier):
+        one = len(places) == 1 and not regressor.joint
+        target = Y[:, places[0]] if one else Y[:, places]
         check_can_learn(estimator, target, weighted=weighted)
         rng = rng_of(root, name)
         set_seeds(estimator, rng)
         usable = usable_rows(X, estimator)
-        labelled = np.isfinite(target).reshape(len(Y), -1).all(axis=1)
+        known = np.isfinite(target).reshape(len(Y), -1)
+        labelled = known.all(axis=1) if regressor.joint else known.any(axis=1)
+        if regressor.share_networks and _can_share(estimator) and earlier is None:
+            target = np.column_stack([target, *_percentiles(Y, widths, places)])
+            target = target[:, 0] if target.shape[1] == 1 else target
         chosen = usable & labelled & good
         rows, aside = np.flatnonzero(chosen & ~held_back), np.flatnonzero(chosen & held_back)
         if not len(rows):
@@ -155,8 +162,63 @@ def plan_jobs(
         most = regressor.max_train_samples
         if most is not None and len(rows) > most:
             rows = np.sort(rng.choice(rows, most, replace=False))
-        jobs.append(Job(name, estimator, target, rows, aside))
+        jobs.append(Job(name, places, estimator, target, rows, aside))
     return jobs
+
+
+def _group(
+    regressor: Any, targets: Sequence[str], earlier: Any
+) -> list[tuple[str, list[int], Any]]:
+    """List the regressors to train: name, positions of the targets, and the unfitted regressor.
+
+    If networks are to be shared, targets whose networks are set alike get one with several outputs.
+    """
+    if regressor.joint:
+        pairs = isinstance(regressor.estimators, list | tuple)
+        name = regressor.estimators[0][0] if pairs else ALL_TARGETS
+        return [(name, list(range(len(targets))), _make(regressor.estimators, name, earlier))]
+    groups: dict[Any, list[int]] = {}
+    made = [_make(regressor.estimators, name, earlier) for name in targets]
+    for k, estimator in enumerate(made):
+        key: Any = k
+        if regressor.share_networks and _can_share(estimator):
+            # Only what shared a network before can share it in going on from there.
+            before = None if earlier is None else id(_earlier(earlier, targets[k])[0])
+            key = repr(sorted(estimator.get_params(deep=False).items())), before
+        groups.setdefault(key, []).append(k)
+    found = []
+    for places in groups.values():
+        estimator, names = made[places[0]], [targets[k] for k in places]
+        if len(places) > 1 and earlier is not None:
+            fitted = [_earlier(earlier, name) for name in names]
+            shared = fitted[0][0].select_outputs([output for _, output in fitted])
+            estimator = shared.set_params(**estimator.get_params(deep=False))
+        found.append((",".join(names), places, estimator))
+    return found
+
+
+def _can_share(estimator: Any) -> bool:
+    """Whether a regressor of several targets learns from galaxies that lack some of the labels."""
+    return (
+        isinstance(estimator, KerasMLPRegressor)
+        and estimator.quantiles is not None
+        and not estimator.callbacks
+    )
+
+
+def _earlier(earlier: Any, target: str) -> tuple[Any, int]:
+    """Find the fitted regressor of a target, and which of its outputs that is."""
+    return earlier.emulators_.find(list(earlier.targets_).index(target))
+
+
+def _percentiles(
+    Y: np.ndarray, widths: np.ndarray | None, places: list[int]
+) -> Iterator[np.ndarray]:
+    """Give the SPS code's 16th and 84th percentiles of those targets that have them."""
+    for k in () if widths is None else places:
+        if np.isfinite(widths[:, k]).any():
+            yield Y[:, k] - widths[:, k, 0]
+            yield Y[:, k] + widths[:, k, 1]
 
 
 def plan_posterior(
@@ -175,7 +237,7 @@ def plan_posterior(
     set_seeds(estimator, rng_of(root, "posterior"))
     rows, aside = (part[labelled[part]] for part in (job.rows, job.held_back))
     names = tuple(name for name, is_known in zip(targets, known, strict=True) if is_known)
-    return [Job("posterior", estimator, logs, rows, aside)], names
+    return [Job("posterior", [], estimator, logs, rows, aside)], names
 
 
 def _make(estimators: Any, name: str, earlier: Any) -> Any:

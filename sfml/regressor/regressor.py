@@ -24,7 +24,7 @@ from sfml.recipes import FAMILIES
 from sfml.regressor.emulators import Emulators, usable_rows
 from sfml.regressor.hold_back import FEWEST, draw_numbers
 from sfml.regressor.hold_back import row_keys as keys_of
-from sfml.regressor.jobs import Training, fit_one
+from sfml.regressor.jobs import Job, Training, fit_one
 from sfml.regressor.plan import (
     Galaxies,
     check_estimators,
@@ -51,7 +51,7 @@ from sfml.uncertainty import (
 )
 from sfml.uncertainty.calibrator import SMALLEST_GROUP
 from sfml.uncertainty.domain import DomainDetector
-from sfml.uncertainty.intervals import IntervalModel, RawQuantiles
+from sfml.uncertainty.intervals import IntervalModel
 
 UNCERTAINTIES = ("emulator", "sps", "total")
 # Fewer galaxies than this cannot tell what is unlike them.
@@ -83,6 +83,11 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
     joint : bool, default=False
         Train one regressor for all targets at once: the family's, or the only one of
         `estimators`, under whatever name.
+    share_networks : bool, default=False
+        Whether targets whose `KerasMLPRegressor` are set alike, with `quantiles`, share one network
+        with several outputs. It learns from galaxies that lack some of the labels too, and from the
+        SPS code's percentiles if y has them: what is learnt of one target helps with the others.
+        Each target has its own entry in `estimators_` nevertheless.
     target_limits : dict of str to (float or None, float or None), or None, default=None
         Range of a target in dex, both limits included, such as ``{"stellar_mass": (9, None)}``.
         Galaxies outside, or without a label to tell, are left out of `fit` and `score` for all
@@ -110,18 +115,21 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
         `joblib.parallel_config` says otherwise. Results do not depend on it.
     random_state : int, RandomState or None, default=None
         Seeds the subsample and every regressor whose own `random_state` is None. A target's
-        seed does not depend on which others are trained beside it.
+        seed does not depend on which others are trained beside it, unless they share a network.
     verbose : int, default=0
         1 says what is trained on how many galaxies, and how long it took.
 
     Attributes
     ----------
     estimators_ : list of estimators
-        The fitted regressors, one a target (one in all if `joint`).
+        The fitted regressors, one per target (one in all if `joint`). Those of targets that share
+        networks differ in their last layer alone.
     named_estimators_ : Bunch
         The same, by name.
     targets_ : tuple of str
         Names of the targets, in the order of what `predict` gives.
+    emulators_ : Emulators
+        The regressors that were trained, and which targets each predicts.
     n_train_ : dict of str to int
         Galaxies that each regressor learnt from.
     n_calibration_ : int
@@ -164,6 +172,7 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
         "estimators": [StrOptions(set(FAMILIES)), list, tuple, HasMethods(["fit", "predict"])],
         "targets": ["array-like", None],
         "joint": ["boolean"],
+        "share_networks": ["boolean"],
         "target_limits": [Mapping, None],
         "max_train_samples": [Interval(Integral, 2, None, closed="left"), None],
         "calibration_fraction": [Interval(Real, 0, 1, closed="neither"), None],
@@ -186,6 +195,7 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
         *,
         targets: Sequence[str] | None = None,
         joint: bool = False,
+        share_networks: bool = False,
         target_limits: Mapping[str, tuple[float | None, float | None]] | None = None,
         max_train_samples: int | None = None,
         calibration_fraction: float | None = 0.2,
@@ -199,6 +209,7 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
         self.estimators = estimators
         self.targets = targets
         self.joint = joint
+        self.share_networks = share_networks
         self.target_limits = target_limits
         self.max_train_samples = max_train_samples
         self.calibration_fraction = calibration_fraction
@@ -316,10 +327,9 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
         keys = keys_of(X) if row_keys is None else row_keys
         held_back = self._hold_back(X, Y, good, keys, earlier)
         galaxies = Galaxies(X, Y, targets, good, held_back)
-        jobs = plan_jobs(self, galaxies, self._root, earlier, weighted=weights is not None)
-        posterior, of_posterior = plan_posterior(
-            read_posterior(y, targets), targets, jobs[0], self._root
-        )
+        widths = read_posterior(y, targets)
+        jobs = plan_jobs(self, galaxies, widths, self._root, earlier, weighted=weights is not None)
+        posterior, of_posterior = plan_posterior(widths, targets, jobs[0], self._root)
         data = Training(X, variants, weights, feature_names, offset_map)
         fitted = run_jobs(
             [delayed(fit_one)(job, data, self.verbose) for job in [*jobs, *posterior]], self.n_jobs
@@ -327,12 +337,10 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
         # From here on, what later methods read: never the parameters.
         self.targets_, self.target_limits_ = targets, limits
         self._one_column = is_one_column(y)
-        self.n_train_ = {job.name: len(job.rows) for job in jobs}
-        self.estimators_ = fitted[: len(jobs)]
+        self.emulators_ = Emulators(fitted[: len(jobs)], [job.targets for job in jobs])
         self.posterior_ = fitted[-1] if posterior else None
         self.posterior_targets_ = of_posterior
-        self.named_estimators_ = Bunch(**dict(zip(self.n_train_, self.estimators_, strict=True)))
-        self._emulators = Emulators(self.estimators_, self.joint, len(targets))
+        self._name_estimators(jobs, Y)
         learnt = np.isin(np.arange(len(X)), np.concatenate([job.rows for job in jobs]))
         self._remember(X, learnt, earlier)
         self._learn_uncertainty(data, Y, conditions, learnt, held_back)
@@ -652,6 +660,20 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
         self.n_calibration_ = int(held_back.sum())
         return held_back
 
+    def _name_estimators(self, jobs: Sequence[Job], Y: np.ndarray) -> None:
+        """Give each target its regressor and its number of galaxies; a joint one its own name."""
+        if self.joint:
+            self.n_train_ = {jobs[0].name: len(jobs[0].rows)}
+            self.estimators_ = self.emulators_.estimators
+        else:
+            rows = {k: job.rows for job in jobs for k in job.targets}
+            self.n_train_ = {
+                target: int(np.isfinite(Y[rows[k], k]).sum())
+                for k, target in enumerate(self.targets_)
+            }
+            self.estimators_ = [self.emulators_.of(k) for k in range(len(self.targets_))]
+        self.named_estimators_ = Bunch(**dict(zip(self.n_train_, self.estimators_, strict=True)))
+
     def _remember(
         self, X: np.ndarray, learnt: np.ndarray, earlier: StarFormationRegressor | None
     ) -> None:
@@ -706,12 +728,13 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
     ) -> IntervalModel:
         """Make intervals that are calibrated on these rows, for targets of which 2 are known."""
         intervals = IntervalModel(conditions)
-        for k, target in enumerate(self.targets_):
-            known = rows[np.isfinite(Y[rows, k]) & self._emulators.usable(X[rows], k)]
+        for k, usable, raw in self.emulators_.raw_quantiles(X[rows]):
+            labelled = np.isfinite(Y[rows[usable], k])
+            known = rows[usable][labelled]
             if len(known) >= 2:
                 intervals.calibrate(
-                    target,
-                    self._raw_quantiles(X[known], k),
+                    self.targets_[k],
+                    raw.rows(labelled),
                     Y[known, k],
                     None if weights is None else weights[known],
                     None if galaxy is None else galaxy[known],
@@ -762,10 +785,7 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
     def _emulators_of(self, X: Any) -> np.ndarray:
         """Predict, to (n_galaxies, n_targets), without a warning for what is missing."""
         X = self._check_inputs(X)
-        return self._emulators.predict(X)
-
-    def _raw_quantiles(self, X: np.ndarray, k: int) -> RawQuantiles:
-        return RawQuantiles(*self._emulators.raw_quantiles(X, k), X)
+        return self.emulators_.predict(X)
 
     @np.errstate(all="ignore")
     def _quantiles_and_crossings(
@@ -776,12 +796,8 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
         out = np.full((len(X), len(self.targets_), len(q)), np.nan)
         crossed = np.zeros(len(X), dtype=bool)
         widths = None if uncertainty == "emulator" else self._posterior_widths(X)
-        for k, target in enumerate(self.targets_):
-            usable = self._emulators.usable(X, k)
-            if not usable.any():
-                continue
-            rows = slice(None) if usable.all() else usable
-            raw = self._raw_quantiles(X[rows], k)
+        for k, usable, raw in self.emulators_.raw_quantiles(X):
+            target, rows = self.targets_[k], slice(None) if usable.all() else usable
             crossed[rows] |= raw.cross()
             if uncertainty == "sps":
                 quantiles = uncross(raw.values, raw.levels)

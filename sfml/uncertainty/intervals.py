@@ -23,6 +23,10 @@ class RawQuantiles(NamedTuple):
     levels: tuple[float, ...]
     X: np.ndarray  # (n_galaxies, n_features), the inputs
 
+    def rows(self, chosen: Any) -> RawQuantiles:
+        """Choose galaxies."""
+        return self._replace(values=self.values[chosen], X=self.X[chosen])
+
     def cross(self) -> np.ndarray:
         """Say where one lies below a lower one by more than a tenth of the 16-84 interval."""
         width = np.ptp(interpolate_quantiles(self.values, self.levels, (0.16, 0.84)), axis=1)
