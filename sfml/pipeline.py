@@ -20,11 +20,12 @@ from sfml.features import FluxFeatures
 from sfml.features.flux_features import BRIGHTNESS
 from sfml.features.scaler import StandardScaler
 from sfml.photometry import REDSHIFT_COLUMNS
-from sfml.recipes import ALL_TARGETS, CUTS, RECIPES, make_estimator
+from sfml.recipes import ALL_TARGETS, CUTS, NOISE_FACTOR, RECIPES, make_estimator
 from sfml.regressor import StarFormationRegressor
 from sfml.regressor.hold_back import row_keys
 from sfml.selection import GamaSampleSelector
 from sfml.targets import REDSHIFT, TARGETS
+from sfml.uncertainty.expected import ExpectedScores
 
 __all__ = ["StandardScaler", "StarFormationPipeline", "make_star_formation_pipeline"]
 
@@ -51,7 +52,8 @@ class StarFormationPipeline(Pipeline):
     needs to know of another, such as the bands, it is told by name: so any step may be exchanged
     for one of scikit-learn's, and each fact is the parameter of one step alone. If the selection
     allows missing bands (``select__missing="allow"``), `fit` shows each galaxy with some of its
-    bands taken away too, so that one model serves any subset of the bands.
+    bands taken away too, so that one model serves any subset of the bands; and noisier, if it is to
+    serve shallower surveys (``select__noise_factor``).
 
     Parameters
     ----------
@@ -235,6 +237,49 @@ class StarFormationPipeline(Pipeline):
             ``stellar_mass_p16``, ``stellar_mass_p84``, and so on, in dex; ``flag``, a sum of
             `sfml.flags.Flag`; and ``reasons``, the same as text.
         """
+        inputs, flags = self._inputs_and_flags(X)
+        table = self._last.predict_table(inputs, flags=flags, **options)
+        index = tables.row_index(X)
+        return table if index is None else table.set_axis(index)
+
+    @available_if(_last_step_has("expected_scores"))
+    def expected_scores(self, X: Any) -> ExpectedScores:
+        """Expect how well a catalogue without labels is predicted, and say what is odd about it.
+
+        Parameters
+        ----------
+        X : table or array of shape (n_galaxies, n_columns)
+            Catalogue.
+
+        Returns
+        -------
+        ExpectedScores
+            ``scores``, a table of sigma and NMAD in dex and the coverage of 16-84 intervals, one
+            row per target; ``out_of_domain``, the share of galaxies unlike those of training; and
+            ``reasons``, the share that each flag is raised for. See
+            `StarFormationRegressor.expected_scores`.
+
+        Raises
+        ------
+        ValueError
+            If the intervals are not calibrated.
+
+        Examples
+        --------
+        >>> import sfml
+        >>> X, y = sfml.make_mock_survey(400, n_templates=2000, random_state=0, return_X_y=True)
+        >>> pipe = sfml.make_star_formation_pipeline(method="random_forest", random_state=0)
+        >>> expected = pipe.fit(X[:300], y[:300]).expected_scores(X[300:])
+        >>> expected.scores.columns.tolist()
+        ['sigma', 'nmad', 'coverage', 'width']
+        >>> expected.n_galaxies + expected.n_without
+        100
+        """
+        inputs, flags = self._inputs_and_flags(X)
+        return self._last.expected_scores(inputs, flags=flags)
+
+    def _inputs_and_flags(self, X: Any) -> tuple[Any, np.ndarray]:
+        """Transform X up to the last step, and collect the flags of the steps."""
         check_is_fitted(self)
         flags, inputs = 0, X
         for _, step in self._steps()[:-1]:
@@ -245,9 +290,7 @@ class StarFormationPipeline(Pipeline):
                 more = step.flag(inputs) if hasattr(step, "flag") else 0
                 inputs = step.transform(inputs)
             flags = flags | more
-        table = self._last.predict_table(inputs, flags=np.asarray(flags), **options)
-        index = tables.row_index(X)
-        return table if index is None else table.set_axis(index)
+        return inputs, np.asarray(flags)
 
     @available_if(_last_step_has("calibrate"))
     def calibrate(self, X: Any, y: Any, sample_weight: Any = None) -> StarFormationPipeline:
@@ -330,9 +373,9 @@ class StarFormationPipeline(Pipeline):
         limits = regress.target_limits if isinstance(regress.target_limits, Mapping) else {}
         select.fit(X, y, **{"stellar_mass_range": limits.get("stellar_mass"), **params[first]})
         selected = select.transform(X)
-        # The transformers learn from one of each galaxy, with its bands or without some.
+        # The transformers learn from one of each galaxy, as observed or as it might have been.
         learnt = selected
-        if self._drops_bands():
+        if select.varies():
             variant = next(self._variants(np.asarray(selected), X))
             alternate = np.arange(len(variant))[:, np.newaxis] % 2 == 0
             learnt = self._as_selected(np.where(alternate, selected, variant), X)
@@ -350,7 +393,7 @@ class StarFormationPipeline(Pipeline):
         values = np.asarray(selected)
         inputs, brightness, names = self._follow(selected)
         variants = None
-        if self._drops_bands():
+        if self._first.varies():
             n = _n_variants(values)
             variants = np.empty((n, *np.shape(inputs)), dtype=np.float32)
             for variant, out in zip(self._variants(values, X), variants, strict=False):
@@ -359,6 +402,7 @@ class StarFormationPipeline(Pipeline):
             inputs,
             y,
             variants=variants,
+            calibrate_variant=self._first.allows_missing(),
             feature_names=None if hasattr(inputs, "columns") else names,
             row_keys=row_keys(values),
             offset_map=self._offset_map(inputs, brightness, names),
@@ -403,16 +447,13 @@ class StarFormationPipeline(Pipeline):
             )
         return slope, intercept
 
-    def _drops_bands(self) -> bool:
-        rules = self._first.rules_
-        return rules.missing == "allow" and rules.layout.bands is not None
-
     def _variants(self, selected: np.ndarray, X: Any) -> Iterator[np.ndarray]:
-        """Give the selected galaxies with some bands taken away, again and again."""
+        """Give the selected galaxies as they might have been observed instead, again and again."""
         seed = check_random_state(self._last.random_state).randint(2**31 - 1)
         rng = np.random.default_rng(seed)
-        for _ in range(_n_variants(selected)):
-            yield self._first.drop_bands(selected, rng)
+        for k in range(_n_variants(selected)):
+            # On the first, intervals are calibrated too: its labels belong to its fluxes.
+            yield self._first.vary(selected, rng, noise=k > 0 or not self._first.allows_missing())
 
     def _as_selected(self, array: np.ndarray, X: Any) -> Any:
         """Give an array the form that the selection was told to give by `set_output`."""
@@ -449,6 +490,7 @@ def make_star_formation_pipeline(
     min_bands: int | None = None,
     min_snr: float | None = None,
     upper_limits: float | None = None,
+    noise_factor: float | None = None,
     redshift: str = "spectroscopic",
     calibration_fraction: float | None = 0.2,
     max_train_samples: int | None = None,
@@ -492,6 +534,10 @@ def make_star_formation_pipeline(
         Ratio of flux to flux error: 3 in both recipes.
     upper_limits : float or None, default=None
         How many sigma upper limits are: see `GamaSampleSelector`.
+    noise_factor : float or None, default=None
+        How many times noisier, at most, the catalogues are that the model is to serve: galaxies are
+        shown in training with noise added and stated too. None: 3 in "sfml", 1 (no such noise) in
+        "surana2020".
     redshift : {"spectroscopic", "photometric", "none"}, default="spectroscopic"
         "photometric": redshifts have errors (the band set's `redshift_error`), which are inputs.
         "none": there are no redshifts among the inputs; add "redshift" to `targets` to predict
@@ -582,7 +628,10 @@ def make_star_formation_pipeline(
     names = (ALL_TARGETS,) if joint else targets
     limits: Any = {"stellar_mass": masses} if masses and "stellar_mass" in targets else None
     regressor = StarFormationRegressor(
-        [(name, make_estimator(method, name, recipe)) for name in names],
+        [
+            (name, make_estimator(method, name, recipe, redshift=redshift != "none"))
+            for name in names
+        ],
         targets=targets if joint else None,
         joint=joint,
         share_networks=ours,
@@ -599,6 +648,7 @@ def make_star_formation_pipeline(
         stellar_mass_range=None,  # the regressor's target_limits are the same cut
         upper_limits=upper_limits,
         keep_errors=ours,
+        noise_factor=(NOISE_FACTOR if ours else 1) if noise_factor is None else noise_factor,
         redshift=redshift,
         targets=targets,
     )

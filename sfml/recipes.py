@@ -8,7 +8,7 @@ from sklearn.base import clone
 from sklearn.multioutput import MultiOutputRegressor
 from sklearn.utils import get_tags
 
-from sfml.features.flux_features import BRIGHTNESS
+from sfml.features.flux_features import BRIGHTNESS, REDSHIFT_FEATURES
 from sfml.neural import KerasMLPRegressor
 from sfml.uncertainty import LEVELS
 
@@ -41,6 +41,9 @@ CUTS: dict[str, dict[str, Any]] = {
 }
 """The cuts of each recipe: those of section 2.1 of Surana et al. (2020), and next to none."""
 
+NOISE_FACTOR = 3.0
+"""How many times noisier the catalogues may be that recipe "sfml" serves."""
+
 SURANA2020_NETWORKS: dict[str, dict[str, Any]] = {
     "stellar_mass": {"hidden_layer_sizes": (44, 66, 66), "epochs": 5000, "patience": 300},
     "sfr": {"hidden_layer_sizes": (110, 220, 110), "epochs": 1500, "patience": 500},
@@ -60,8 +63,10 @@ SURANA2020_TRAINING: dict[str, Any] = {
     "learning_rate": 0.001,
     "batch_size": 256,
     "validation_fraction": 0.2,
+    "saturation": 0.0,
 }
-"""Table 2 of Surana et al. (2020), with the split and the activation of its section 2.3."""
+"""Table 2 of Surana et al. (2020), with the split and the activation of its section 2.3. Beyond the
+galaxies of training, of which the paper does not speak, inputs saturate."""
 
 SFML_NETWORKS: dict[str, dict[str, Any]] = {
     "stellar_mass": {"offset_feature": BRIGHTNESS},
@@ -86,22 +91,27 @@ SFML_TRAINING: dict[str, Any] = {
     "validation_fraction": 0.2,
     "quantiles": LEVELS,
     "fill_missing": True,
+    "saturation": 0.01,
+    "extrapolated_features": REDSHIFT_FEATURES,
     "scale_target": True,
     "n_networks": 6,
 }
 """What the networks of recipe "sfml" share."""
 
 
-def make_estimator(method: str, target: str, recipe: str = "surana2020") -> Any:
+def make_estimator(
+    method: str, target: str, recipe: str = "surana2020", *, redshift: bool = True
+) -> Any:
     """Make the regressor of a family ("mlp", "random_forest", "svr") for one target.
 
     "mlp" is the recipe's network; a target that the paper does not have takes that of the stellar
     mass, and `ALL_TARGETS` that of the dust luminosity, the largest. The paper gives no settings
     for the other methods: the forest is scikit-learn's with at least 2 galaxies per leaf, the SVR
-    has C=10 and a tube of 0.02 dex.
+    has C=10 and a tube of 0.02 dex. `redshift` says whether there is one among the inputs.
     """
     if method == "mlp":
-        return KerasMLPRegressor(**_network(target, recipe))
+        network = KerasMLPRegressor(**_network(target, recipe))
+        return network if redshift else network.set_params(extrapolated_features=())
     if method == "random_forest":
         from sklearn.ensemble import RandomForestRegressor
 

@@ -25,6 +25,9 @@ _LEAST_REDSHIFT_ERROR = 1e-5
 # The quantile of the training rows' signal-to-noise ratios below which galaxies are flagged.
 _LOWEST_SNR = 1e-3
 
+REDSHIFT_FEATURES = ("redshift", "log_redshift")
+"""Names of the features that are made of the redshift alone."""
+
 BRIGHTNESS = "log_brightness"
 """Name of the last feature: the logarithm of the reference luminosity, in arbitrary units, or that
 of the reference flux if there is no redshift."""
@@ -354,7 +357,7 @@ class FluxFeatures(TransformerMixin, BaseEstimator):
         if layout.errors:
             names.append("log_snr")
         if layout.redshift != "none":
-            names += ["redshift", "log_redshift"]
+            names += REDSHIFT_FEATURES
         return np.asarray([*names, "log_reference_flux", BRIGHTNESS], dtype=object)
 
     def __sklearn_tags__(self) -> Any:

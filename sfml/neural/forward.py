@@ -84,18 +84,37 @@ def forward(
     (n_in, n_out) per layer, or (n_networks, n_in, n_out), biases alike. Every layer but the last
     has the `activation`, a key of `ACTIVATIONS`. Returns float32 of shape (n_samples, n_outputs).
     """
+    return forward_with_spread(X, coefs, intercepts, activation, write, ())[0]
+
+
+def forward_with_spread(
+    X: np.ndarray,
+    coefs: Sequence[np.ndarray],
+    intercepts: Sequence[np.ndarray],
+    activation: str,
+    write: Callable[[np.ndarray, np.ndarray], None],
+    spread_of: Sequence[int],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Run networks as `forward` does, and tell by how much they differ.
+
+    That is their standard deviation in some outputs, float32 of shape (n_samples, len(spread_of)).
+    """
     coefs = [coef.reshape(-1, *coef.shape[-2:]) for coef in coefs]
     intercepts = [intercept.reshape(-1, intercept.shape[-1], 1) for intercept in intercepts]
     out = np.empty((len(X), coefs[-1].shape[-1]), dtype=np.float32)
+    spread = np.empty((len(X), len(spread_of)), dtype=np.float32)
+    asked = list(spread_of)
 
     def run(share: slice) -> None:
-        _forward_blocks(X[share], coefs, intercepts, ACTIVATIONS[activation], write, out[share])
+        act = ACTIVATIONS[activation]
+        some = out[share], spread[share]
+        _forward_blocks(X[share], coefs, intercepts, act, write, asked, *some)
 
     with single_threaded_blas() as n_threads:
         n_threads = max(1, min(n_threads, len(X) // BLOCK_ROWS))
         if n_threads == 1:
             run(slice(None))
-            return out
+            return out, spread
         with ThreadPoolExecutor(n_threads) as pool:
             # Shares of whole blocks; one thread more than its share is never needed.
             n_blocks = -(-len(X) // BLOCK_ROWS)
@@ -103,7 +122,7 @@ def forward(
             shares = itertools.starmap(slice, itertools.pairwise(bounds))
             for job in [pool.submit(run, share) for share in shares]:
                 job.result()
-    return out
+    return out, spread
 
 
 @np.errstate(all="ignore")  # of the thread: a tiny product is 0, a huge input has no prediction
@@ -113,7 +132,9 @@ def _forward_blocks(
     intercepts: Sequence[np.ndarray],
     act: Callable[[np.ndarray], np.ndarray],
     write: Callable[[np.ndarray, np.ndarray], None],
+    spread_of: list[int],
     out: np.ndarray,
+    spread: np.ndarray,
 ) -> None:
     """Run the networks on several blocks at a time, into `out`; rows are columns of a block."""
     n_outputs = coefs[-1].shape[-1]
@@ -134,4 +155,8 @@ def _forward_blocks(
             hidden = product if intercept is None else act(np.add(product, intercept, out=product))
         for block, part in zip(hidden.mean(axis=1), parts, strict=True):
             out[part] = block[:n_outputs, EMPTY_COLUMNS:][:, : len(X[part])].T
+        if spread_of:
+            wanted = hidden[:, :, spread_of] + intercepts[-1][:, spread_of]
+            for block, part in zip(wanted.std(axis=1), parts, strict=True):
+                spread[part] = block[:, EMPTY_COLUMNS:][:, : len(X[part])].T
     out += intercepts[-1].mean(axis=(0, 2))

@@ -20,6 +20,11 @@ class InputColumns(NamedTuple):
     intercept: float
     fill_missing: bool
     """Whether NaN among the inputs counts as 0."""
+    extrapolated: tuple[int, ...] = ()
+    """Columns that saturate later than others."""
+    low: np.ndarray | None = None
+    high: np.ndarray | None = None
+    """Where inputs saturate, of shape (n_inputs,); None if they do not."""
 
     @classmethod
     def resolve(
@@ -30,6 +35,9 @@ class InputColumns(NamedTuple):
         if mlp.offset_feature is not None:
             offset = _find("offset_feature", mlp.offset_feature, names, n_features)
         ignored = [_find("ignored_features", c, names, n_features) for c in mlp.ignored_features]
+        later = [
+            _find("extrapolated_features", c, names, n_features) for c in mlp.extrapolated_features
+        ]
         columns = tuple(c for c in range(n_features) if c not in {offset, *ignored})
         if not columns:
             raise ValueError(
@@ -37,13 +45,43 @@ class InputColumns(NamedTuple):
                 f"ignored_features={mlp.ignored_features!r} take all {n_features}."
             )
         slope, intercept = _check_map(offset_map, mlp.offset_feature)
-        return cls(columns, offset, slope, intercept, bool(mlp.fill_missing))
+        return cls(columns, offset, slope, intercept, bool(mlp.fill_missing), tuple(later))
 
     def write(self, X: np.ndarray, out: np.ndarray) -> None:
         """Write the inputs of rows of X into `out`, of shape (n_samples, n_inputs)."""
         np.copyto(out, X if len(self.columns) == X.shape[1] else X[:, self.columns], "same_kind")
+        if self.low is not None:
+            np.clip(out, self.low, self.high, out=out)  # NaN stays
         if self.fill_missing:
             np.copyto(out, 0, where=np.isnan(out))
+
+    def saturated(self, X: np.ndarray, share: float) -> InputColumns:
+        """Hold each input constant beyond these rows' quantiles of `share` and ``1 - share``.
+
+        An input of two values, such as whether a band was observed, keeps both. Those to
+        extrapolate go as far again on each side.
+        """
+        low, high = np.zeros((2, len(self.columns)), dtype=np.float32)
+        for place, column in enumerate(self.columns):
+            values = X[:, column][~np.isnan(X[:, column])]
+            if not len(values):
+                continue
+            ends = np.quantile(values, [share, 1 - share])
+            between = (values > values.min()) & (values < values.max())
+            if not between.any():
+                ends = values.min(), values.max()
+            margin = np.ptp(ends) if column in self.extrapolated else 0
+            low[place], high[place] = ends[0] - margin, ends[1] + margin
+        if self.fill_missing:
+            low, high = np.minimum(low, 0), np.maximum(high, 0)
+        return self._replace(low=low, high=high)
+
+    def slopes(self, X: np.ndarray) -> np.ndarray:
+        """Differentiate the inputs by their columns: 0 where they saturate, else 1."""
+        if self.low is None:
+            return np.ones((len(X), len(self.columns)))
+        values = X[:, self.columns]
+        return 1.0 - ((values < self.low) | (values > self.high))
 
     def offsets(self, X: np.ndarray) -> np.ndarray:
         """Compute what is added to the network's output, of shape (n_samples, 1)."""

@@ -19,7 +19,7 @@ from sfml.base import fit_method
 from sfml.compat import HasMethods, Interval, StrOptions
 from sfml.neural import backend
 from sfml.neural.ensemble import NetworkSpec, TargetScaling
-from sfml.neural.forward import ACTIVATIONS, forward
+from sfml.neural.forward import ACTIVATIONS, forward_with_spread
 from sfml.neural.gradient import input_gradient
 from sfml.neural.inputs import InputColumns, check_names
 from sfml.neural.rows import Rows, check_weights
@@ -27,6 +27,9 @@ from sfml.uncertainty import uncross
 
 if TYPE_CHECKING:
     import keras
+
+# How far medians may lie beyond the targets of training, as a share of their range.
+OUTPUT_MARGIN = 0.5
 
 
 class KerasMLPRegressor(RegressorMixin, BaseEstimator):
@@ -82,6 +85,14 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
     fill_missing : bool, default=False
         Whether NaN among the inputs stands for what is not known, and counts as 0: the mean, if
         inputs are standardised. A NaN in the offset gives NaN. If not, NaN is an error.
+    saturation : float or None, default=None
+        Share of the training rows, at each end of an input, beyond which it counts as no further
+        away: the regressor is then constant outside what it has learnt, instead of wild. What it
+        predicts, before the offset is added, also stays within the targets of training, give or
+        take half of their range. The offset does not saturate.
+    extrapolated_features : sequence of str or int, default=()
+        Columns of X that may go beyond the range of training by as much again before they saturate:
+        those of which the targets are smooth functions, such as the redshift.
     scale_target : bool, default=False
         Train on targets (less the offset) of zero mean and unit variance. `history_` is then in
         these units; predictions are not.
@@ -115,7 +126,9 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
     n_train_, n_validation_ : int
         Rows learnt from, and rows set aside for the validation loss.
     inputs_ : InputColumns
-        Which columns of X are inputs, and which is the offset.
+        Which columns of X are inputs, where they saturate, and which is the offset.
+    output_range_ : ndarray of shape (2, n_outputs), or None
+        Lowest and highest medians, before the offset is added, if there is a `saturation`.
     network_ : NetworkSpec
         The architecture, loss and optimizer.
     scaling_ : TargetScaling
@@ -174,6 +187,8 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
         "offset_feature": [str, Integral, None],
         "ignored_features": ["array-like"],
         "fill_missing": ["boolean"],
+        "extrapolated_features": ["array-like"],
+        "saturation": [Interval(Real, 0, 0.5, closed="left"), None],
         "scale_target": ["boolean"],
         "n_networks": [Interval(Integral, 1, None, closed="left")],
         "warm_start": ["boolean"],
@@ -181,6 +196,10 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
         "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
+    # What `fit` leaves.
+    inputs_: InputColumns
+    output_range_: np.ndarray | None
+
     # Only sample_weight is routed to `fit`.
     __metadata_request__fit: ClassVar[dict[str, str]] = dict.fromkeys(
         ("X_val", "y_val", "sample_weight_val", "variants", "feature_names", "offset_map"), UNUSED
@@ -205,6 +224,8 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
         offset_feature: str | int | None = None,
         ignored_features: Sequence[str | int] = (),
         fill_missing: bool = False,
+        saturation: float | None = None,
+        extrapolated_features: Sequence[str | int] = (),
         scale_target: bool = False,
         n_networks: int = 1,
         warm_start: bool = False,
@@ -228,6 +249,8 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
         self.offset_feature = offset_feature
         self.ignored_features = ignored_features
         self.fill_missing = fill_missing
+        self.saturation = saturation
+        self.extrapolated_features = extrapolated_features
         self.scale_target = scale_target
         self.n_networks = n_networks
         self.warm_start = warm_start
@@ -305,9 +328,12 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
             ensure_min_samples=2,
         )
         of_table = getattr(self, "feature_names_in_", None)
+        before = self.inputs_ if earlier else None
         self.inputs_ = InputColumns.resolve(
             self, check_names(feature_names, of_table, X.shape[1]), X.shape[1], offset_map
         )
+        if before is not None:  # weights that were learnt of inputs that saturate there
+            self.inputs_ = self.inputs_._replace(low=before.low, high=before.high)
         self.y_ndim_ = y.ndim
         y = np.where(unknown, np.nan, y).reshape(len(y), -1).astype(np.float64)
         self.n_outputs_ = y.shape[1]
@@ -334,6 +360,10 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
         network, trainer = backend.load("network"), backend.load("trainer")
         targets = learnt.targets(self.inputs_)
         if not earlier:
+            self.output_range_ = None
+            if self.saturation is not None:
+                self.inputs_ = self.inputs_.saturated(learnt.sample(), self.saturation)
+                self.output_range_ = _widened(targets[0])
             self.scaling_ = (
                 TargetScaling.standard(targets[0], learnt.weights)
                 if self.scale_target
@@ -417,13 +447,31 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
         ndarray of shape (n_samples, n_quantiles) or (n_samples, n_outputs, n_quantiles)
             As of `predict_quantiles`.
         """
+        quantiles, _ = self.raw_quantiles_and_spread(X)
+        return quantiles
+
+    def raw_quantiles_and_spread(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Predict the quantiles as the networks give them, and by how much the networks differ.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Inputs, prepared as for `fit`.
+
+        Returns
+        -------
+        quantiles : ndarray of shape (n_samples, n_quantiles) or (n_samples, n_outputs, n_quantiles)
+            As of `predict_quantiles`, in whatever order.
+        spread : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Standard deviation of the networks' medians; 0 of a single network.
+        """
         check_is_fitted(self)
         if self.quantiles_ is None:
             raise ValueError(
                 "This network learnt no quantiles: fit it with quantiles=(0.16, 0.5, 0.84), say."
             )
-        out = self._outputs(X)
-        return out[:, 0] if self.y_ndim_ == 1 else out
+        out, spread = self._outputs_and_spread(X)
+        return (out[:, 0], spread[:, 0]) if self.y_ndim_ == 1 else (out, spread)
 
     def gradient(self, X: Any) -> np.ndarray:
         """Differentiate what `predict` gives with respect to every input, exactly.
@@ -442,11 +490,15 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
         X = self._check_rows(X, np.float64)
         inputs = np.empty((len(X), self.network_.n_inputs))
         self.inputs_.write(X, inputs)
-        medians = self.network_.median + self.network_.n_quantiles * np.arange(self.n_outputs_)
         out = np.zeros((len(X), self.n_outputs_, self.n_features_in_))
         out[:, :, self.inputs_.columns] = input_gradient(
-            inputs, self.coefs_, self.intercepts_, self.network_.activation, medians.tolist()
+            inputs, self.coefs_, self.intercepts_, self.network_.activation, self._medians()
         )
+        out[:, :, self.inputs_.columns] *= self.inputs_.slopes(X)[:, np.newaxis]
+        if self.output_range_ is not None:
+            low, high = self.output_range_
+            medians = self._within_networks(X)[0][:, :, self.network_.median]
+            out *= ((medians >= low) & (medians <= high))[:, :, np.newaxis]
         out *= ~np.isnan(X)[:, np.newaxis]
         if self.inputs_.offset is not None:
             out[:, :, self.inputs_.offset] = self.inputs_.slope
@@ -474,14 +526,17 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
         new.intercepts_ = [*self.intercepts_[:-1], self.intercepts_[-1][..., nodes]]
         new.network_ = self.network_._replace(n_outputs=len(chosen))
         new.scaling_ = self.scaling_.select(chosen)
+        if self.output_range_ is not None:
+            new.output_range_ = self.output_range_[:, chosen]
         new.n_outputs_, new.y_ndim_ = len(chosen), 1 if len(chosen) == 1 else 2
         return new
 
     def to_keras(self) -> keras.Model:
         """Rebuild the network in Keras, compiled and with its trained weights.
 
-        It takes the columns ``inputs_.columns`` of X, and ``inputs_.offsets(X)`` is to be added to
-        its output: 0 without an `offset_feature`.
+        It takes the columns ``inputs_.columns`` of X, which saturate in it as here, and
+        ``inputs_.offsets(X)`` is to be added to its output: 0 without an `offset_feature`. That
+        medians stay within `output_range_` is not part of it.
 
         Returns
         -------
@@ -497,11 +552,14 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
             raise ValueError(
                 f"to_keras rebuilds one network; this regressor has {len(self.coefs_[0])}."
             )
-        model = backend.load("network").build(self.network_)
+        network = backend.load("network")
+        model = network.build(self.network_)
         model.set_weights(
             [a for pair in zip(self.coefs_, self.intercepts_, strict=True) for a in pair]
         )
-        return model
+        if self.inputs_.low is None:
+            return model
+        return network.saturate(model, self.inputs_.low, self.inputs_.high)
 
     @property
     def quantiles_(self) -> tuple[float, ...] | None:
@@ -511,10 +569,32 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
 
     def _outputs(self, X: Any) -> np.ndarray:
         """Compute outputs of shape (n_samples, n_outputs, n_quantiles)."""
+        return self._outputs_and_spread(X, spread=False)[0]
+
+    def _outputs_and_spread(self, X: Any, *, spread: bool = True) -> tuple[np.ndarray, np.ndarray]:
+        """Compute outputs, and by how much networks differ, of shape (n_samples, n_outputs)."""
         X = self._check_rows(X, (np.float64, np.float32))
+        out, scatter = self._within_networks(X, self._medians() if spread else [])
+        if self.output_range_ is not None:
+            # All quantiles move with the median: that it saturates makes nothing more certain.
+            median = out[:, :, self.network_.median]
+            out += (np.clip(median, *self.output_range_) - median)[:, :, np.newaxis]
+        return out + self.inputs_.offsets(X)[:, :, np.newaxis], scatter
+
+    def _medians(self) -> list[int]:
+        """List which outputs of the networks are the medians of the regressor's outputs."""
+        n_quantiles = self.network_.n_quantiles
+        return list(range(self.network_.median, self.n_outputs_ * n_quantiles, n_quantiles))
+
+    def _within_networks(
+        self, X: np.ndarray, spread_of: Sequence[int] = ()
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Run the networks, without the offset, to (n_samples, n_outputs, n_quantiles)."""
         spec = self.network_
-        out = forward(X, self.coefs_, self.intercepts_, spec.activation, self.inputs_.write)
-        return (out + self.inputs_.offsets(X)).reshape(-1, spec.n_outputs, spec.n_quantiles)
+        out, spread = forward_with_spread(
+            X, self.coefs_, self.intercepts_, spec.activation, self.inputs_.write, spread_of
+        )
+        return out.reshape(-1, spec.n_outputs, spec.n_quantiles), spread
 
     def _check_rows(self, X: Any, dtype: Any, min_samples: int = 0) -> np.ndarray:
         """Check rows like those of the last `fit`, or of this one as soon as inputs are known."""
@@ -662,3 +742,10 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
         fitted: Any = getattr(self, "inputs_", self)
         tags.input_tags.allow_nan = fitted.fill_missing
         return tags
+
+
+def _widened(targets: np.ndarray) -> np.ndarray:
+    """Find the range of each output, and a tenth more on each side, of shape (2, n_outputs)."""
+    low, high = np.nanmin(targets, axis=0), np.nanmax(targets, axis=0)
+    margin = OUTPUT_MARGIN * (high - low)
+    return np.stack([low - margin, high + margin]).astype(np.float32)

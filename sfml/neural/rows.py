@@ -12,6 +12,8 @@ from sfml.neural.inputs import InputColumns
 
 # Rows copied at a time, so that no second copy of all of them is made.
 CHUNK = 4096
+# Rows that tell an input's quantiles well enough.
+ENOUGH = 50_000
 
 
 class Rows:
@@ -50,6 +52,11 @@ class Rows:
             Rows(self.versions, self.y, weights, learnt),
             Rows(self.versions[:1], self.y, weights, aside),
         )
+
+    def sample(self) -> np.ndarray:
+        """Give enough rows, as they are and as their first variant, to tell their ranges."""
+        few = self.chosen[:: max(1, len(self) // ENOUGH)]
+        return np.concatenate([X[few] for X in self.versions[:2]])
 
     def targets(self, inputs: InputColumns) -> np.ndarray:
         """Take the offset of each version from the targets: (n_versions, n_rows, n_outputs)."""

@@ -34,10 +34,13 @@ class Emulators(NamedTuple):
             usable = usable_rows(X, estimator)
             if usable.any():
                 predicted = np.asarray(estimator.predict(X if usable.all() else X[usable]))
-                Y[np.ix_(usable, columns)] = predicted.reshape(len(predicted), -1)
+                rows = np.flatnonzero(usable)[:, np.newaxis]
+                Y[rows, columns] = predicted.reshape(len(predicted), -1)
         return Y
 
-    def raw_quantiles(self, X: np.ndarray) -> Iterator[tuple[int, np.ndarray, RawQuantiles]]:
+    def raw_quantiles(
+        self, X: np.ndarray, strangeness: np.ndarray | None = None
+    ) -> Iterator[tuple[int, np.ndarray, RawQuantiles]]:
         """Give each target's position, the rows that can be predicted, and their quantiles.
 
         Quantiles, (n_rows, n_levels), are not calibrated and may cross; a point prediction is
@@ -47,9 +50,12 @@ class Emulators(NamedTuple):
             usable = usable_rows(X, estimator)
             rows = X if usable.all() else X[usable]
             if len(rows):
-                values, levels = _quantiles(estimator, rows)
+                values, levels, spread = _quantiles(estimator, rows)
+                strange = None if strangeness is None else strangeness[usable]
                 for output, k in enumerate(columns):
-                    yield k, usable, RawQuantiles(values[:, output], levels, rows)
+                    scatter = None if spread is None else spread[:, output]
+                    raw = RawQuantiles(values[:, output], levels, rows, scatter, strange)
+                    yield k, usable, raw
 
     def find(self, k: int) -> tuple[Any, int]:
         """Find the regressor of the k-th target, and which of its outputs it is."""
@@ -65,14 +71,19 @@ class Emulators(NamedTuple):
         return estimator.select_outputs([output]) if shared else estimator
 
 
-def _quantiles(estimator: Any, X: np.ndarray) -> tuple[np.ndarray, tuple[float, ...]]:
-    """Give quantiles of shape (n_galaxies, n_outputs, n_levels), and their levels."""
+def _quantiles(
+    estimator: Any, X: np.ndarray
+) -> tuple[np.ndarray, tuple[float, ...], np.ndarray | None]:
+    """Give quantiles of shape (n_galaxies, n_outputs, n_levels), their levels, and the spread."""
     # Of our networks those of `fit`; another regressor may only have its parameter.
     given = getattr(estimator, "quantiles", None)
     levels = getattr(estimator, "quantiles_", given)
     if levels is not None and len(levels) > 1:
+        if hasattr(estimator, "raw_quantiles_and_spread"):
+            raw, spread = estimator.raw_quantiles_and_spread(X)
+            return raw.reshape(len(X), -1, len(levels)), tuple(levels), spread.reshape(len(X), -1)
         # Our networks tell whether their quantiles cross; others only what they make of it.
         raw = getattr(estimator, "raw_quantiles", estimator.predict_quantiles)(X)
-        return raw.reshape(len(X), -1, len(levels)), tuple(levels)
+        return raw.reshape(len(X), -1, len(levels)), tuple(levels), None
     points = np.asarray(estimator.predict(X)).reshape(len(X), -1, 1)
-    return np.repeat(points, len(LEVELS), axis=2), LEVELS
+    return np.repeat(points, len(LEVELS), axis=2), LEVELS, None

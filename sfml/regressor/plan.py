@@ -215,7 +215,9 @@ def _percentiles(
     Y: np.ndarray, widths: np.ndarray | None, places: list[int]
 ) -> Iterator[np.ndarray]:
     """Give the SPS code's 16th and 84th percentiles of those targets that have them."""
-    for k in () if widths is None else places:
+    if widths is None:
+        return
+    for k in places:
         if np.isfinite(widths[:, k]).any():
             yield Y[:, k] - widths[:, k, 0]
             yield Y[:, k] + widths[:, k, 1]

@@ -51,6 +51,7 @@ from sfml.uncertainty import (
 )
 from sfml.uncertainty.calibrator import SMALLEST_GROUP
 from sfml.uncertainty.domain import DomainDetector
+from sfml.uncertainty.expected import ExpectedScores
 from sfml.uncertainty.intervals import IntervalModel
 
 UNCERTAINTIES = ("emulator", "sps", "total")
@@ -186,7 +187,7 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
 
     # Of the arguments of `fit`, only weights are metadata that a user may route.
     __metadata_request__fit = dict.fromkeys(
-        ("variants", "feature_names", "row_keys", "offset_map"), UNUSED
+        ("variants", "calibrate_variant", "feature_names", "row_keys", "offset_map"), UNUSED
     )
 
     def __init__(
@@ -269,6 +270,7 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
         sample_weight: Any = None,
         *,
         variants: Any = None,
+        calibrate_variant: bool = True,
         feature_names: Sequence[str] | None = None,
         row_keys: np.ndarray | None = None,
         offset_map: tuple[float, float] | None = None,
@@ -289,6 +291,8 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
         variants : array-like of shape (n_variants, n_galaxies, n_features), default=None
             The same galaxies as they might have been observed instead, such as with fewer bands.
             Networks learn from these too; other regressors from the first.
+        calibrate_variant : bool, default=True
+            Whether intervals are calibrated on the first variant too.
         feature_names : sequence of str, default=None
             Names of the columns of an X that has none. `StarFormationPipeline` gives them.
         row_keys : ndarray of shape (n_galaxies,), default=None
@@ -343,7 +347,7 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
         self._name_estimators(jobs, Y)
         learnt = np.isin(np.arange(len(X)), np.concatenate([job.rows for job in jobs]))
         self._remember(X, learnt, earlier)
-        self._learn_uncertainty(data, Y, conditions, learnt, held_back)
+        self._learn_uncertainty(data, Y, conditions, learnt, held_back, calibrate_variant)
         self._announce(X, targets, names)
         return self
 
@@ -434,9 +438,9 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
             if there were none; or if y had no percentiles where the code's own are asked for.
         """
         check_is_fitted(self)
-        quantiles, _ = self._quantiles_and_crossings(
-            self._check_inputs(X), check_levels(q), uncertainty
-        )
+        X = self._check_inputs(X)
+        _, strangeness = self._judge(X)
+        quantiles, _ = self._quantiles_and_crossings(X, check_levels(q), uncertainty, strangeness)
         return quantiles[:, 0] if self._one_column else quantiles
 
     def predict_interval(
@@ -496,8 +500,9 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
         """
         index = X.index if isinstance(X, pd.DataFrame) else None
         X = self._check_inputs(X)
+        out_of_domain, strangeness = self._judge(X)
         quantiles, crossed = self._quantiles_and_crossings(
-            X, np.array([0.5, 0.16, 0.84]), uncertainty
+            X, np.array([0.5, 0.16, 0.84]), uncertainty, strangeness
         )
         values = {
             f"{target}{suffix}": quantiles[:, k, j]
@@ -513,12 +518,57 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
             | flag_where(Flag.NOT_PREDICTED, missing)
             # A regressor that cannot do without a band that is missing.
             | flag_where(Flag.FEW_BANDS, missing & ~np.isnan(X).all(axis=1))
-            | flag_where(Flag.COLOURS, self._out_of_domain(X))
+            | flag_where(Flag.COLOURS, out_of_domain)
         )
         if flags is not None:
             flag = flag | flags
         reasons = pd.Series(describe(flag), dtype="str").array
         return pd.DataFrame({**values, "flag": flag, "reasons": reasons}, index=index)
+
+    @np.errstate(all="ignore")
+    def expected_scores(self, X: Any, *, flags: np.ndarray | None = None) -> ExpectedScores:
+        """Expect how well a catalogue without labels is predicted, and say what is odd about it.
+
+        Held-back galaxies tell how far off predictions are whose intervals are so wide. Where a
+        catalogue is unlike that of training, intervals are wider, and so are the errors expected.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_galaxies, n_features)
+            Inputs, as for `fit`.
+        flags : ndarray of int, shape (n_galaxies,), default=None
+            Flags of the galaxies from the steps before, to be counted too.
+
+        Returns
+        -------
+        ExpectedScores
+            Sigma, NMAD and coverage per target, the share of galaxies out of the domain, and the
+            share of each flag.
+
+        Raises
+        ------
+        ValueError
+            If the intervals are not calibrated.
+        """
+        table = self.predict_table(X, flags=flags)
+        out_of_domain, _ = self._judge(self._check_inputs(X))
+        known = table[list(self.targets_)].notna().all(axis=1).to_numpy()
+        rows = {}
+        for target in self.targets_:
+            width = (table[f"{target}_p84"] - table[f"{target}_p16"]).to_numpy()[known]
+            rows[target] = (*self.intervals_.expected_scores(target, width), _mean(width))
+        scores = pd.DataFrame.from_dict(
+            rows, orient="index", columns=["sigma", "nmad", "coverage", "width"]
+        ).rename_axis("target")
+        flag = table["flag"].to_numpy()
+        reasons = {str(each.name).lower(): _mean((flag & each) > 0) for each in Flag}
+        return ExpectedScores(
+            scores,
+            int(known.sum()),
+            int((~known).sum()),
+            _mean(out_of_domain[known]),
+            pd.Series(reasons, name="share").rename_axis("flag"),
+        )
 
     def calibrate(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
         """Calibrate the intervals on galaxies of one's own, which must not be those of `fit`.
@@ -690,6 +740,7 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
         conditions: list[int],
         learnt: np.ndarray,
         held_back: np.ndarray,
+        calibrate_variant: bool,
     ) -> None:
         """Calibrate the intervals and the test for odd galaxies, on those held back."""
         self.intervals_, self.domain_ = IntervalModel(conditions), None
@@ -700,22 +751,21 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
         weights = None if weights is None else weights[rows]
         labels = Y[rows]
         # Too few to be told apart in groups, galaxies are calibrated as they are observed.
-        if len(data.variants) and self.n_calibration_ >= 2 * SMALLEST_GROUP:
+        varied = calibrate_variant and len(data.variants) > 0
+        if varied and self.n_calibration_ >= 2 * SMALLEST_GROUP:
             X, labels = np.vstack([X, data.variants[0][rows]]), np.vstack([labels, labels])
             galaxy = np.concatenate([galaxy, galaxy])
             weights = None if weights is None else np.concatenate([weights, weights])
-        self.intervals_ = self._calibrated(
-            conditions, X, labels, np.arange(len(X)), weights, galaxy
-        )
         rate: Any = self.false_alarm_rate
         enough = rate is not None and (len(rows) + 1) * rate >= 1
         if enough and learnt.sum() >= FEWEST_FOR_DOMAIN:
             seed = int(rng_of(self._root, "domain").integers(2**31 - 1))
             detector = DomainDetector(false_alarm_rate=rate, random_state=seed)
-            known = data.X[learnt]
-            if len(X) > len(rows):
-                known = np.vstack([known, data.variants[0][learnt]])
+            known = np.vstack([data.X[learnt], *data.variants[:2, learnt]])
             self.domain_ = detector.fit(known).calibrate(X)
+        self.intervals_ = self._calibrated(
+            conditions, X, labels, np.arange(len(X)), weights, galaxy
+        )
 
     def _calibrated(
         self,
@@ -728,7 +778,8 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
     ) -> IntervalModel:
         """Make intervals that are calibrated on these rows, for targets of which 2 are known."""
         intervals = IntervalModel(conditions)
-        for k, usable, raw in self.emulators_.raw_quantiles(X[rows]):
+        _, strangeness = self._judge(X[rows])
+        for k, usable, raw in self.emulators_.raw_quantiles(X[rows], strangeness):
             labelled = np.isfinite(Y[rows[usable], k])
             known = rows[usable][labelled]
             if len(known) >= 2:
@@ -789,14 +840,14 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
 
     @np.errstate(all="ignore")
     def _quantiles_and_crossings(
-        self, X: np.ndarray, q: np.ndarray, uncertainty: str
+        self, X: np.ndarray, q: np.ndarray, uncertainty: str, strangeness: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Quantiles of shape (n_galaxies, n_targets, len(q)), and where raw ones had crossed."""
         self._check_can_tell(q, uncertainty)
         out = np.full((len(X), len(self.targets_), len(q)), np.nan)
         crossed = np.zeros(len(X), dtype=bool)
         widths = None if uncertainty == "emulator" else self._posterior_widths(X)
-        for k, usable, raw in self.emulators_.raw_quantiles(X):
+        for k, usable, raw in self.emulators_.raw_quantiles(X, strangeness):
             target, rows = self.targets_[k], slice(None) if usable.all() else usable
             crossed[rows] |= raw.cross()
             if uncertainty == "sps":
@@ -844,16 +895,22 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
             widths[rows, known] = np.reshape(10.0**logs, (-1, len(known), 2))
         return widths
 
-    def _out_of_domain(self, X: np.ndarray) -> np.ndarray:
+    def _judge(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """Tell which galaxies are out of the domain, and how strange they all are."""
         if self.domain_ is None or not len(X):
-            return np.zeros(len(X), dtype=bool)
-        return self.domain_.predict(X) < 0
+            return np.zeros(len(X), dtype=bool), None
+        inside, strangeness = self.domain_.predict_with_strangeness(X)
+        return inside < 0, strangeness
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         tags.input_tags.allow_nan = True
         return tags
+
+
+def _mean(values: np.ndarray) -> float:
+    return float(np.mean(values)) if len(values) else float("nan")
 
 
 def _read_weights(sample_weight: Any, X: np.ndarray) -> np.ndarray | None:

@@ -71,6 +71,10 @@ class GamaSampleSelector(TransformerMixin, BaseEstimator):
         measure 0 with an error of the limit divided by this. None: such a band is missing.
     keep_errors : bool, default=False
         Whether the flux errors are among the outputs, between the fluxes and the redshift.
+    noise_factor : float, default=1
+        How many times noisier, at most, the catalogues are that a model trained on this one is to
+        serve. In training `StarFormationPipeline` then shows galaxies with noise added and stated
+        too, if the errors are kept; 1 adds none.
     redshift : {"spectroscopic", "photometric", "none"}, default="spectroscopic"
         "photometric" reads the redshift's error too, which becomes the last output. "none" reads
         no redshift: there is none among the outputs, and `z_range` is not applied.
@@ -89,6 +93,8 @@ class GamaSampleSelector(TransformerMixin, BaseEstimator):
         The funnel of the galaxies given to `fit`.
     bands_ : BandSet or None
         The bands in use; None with "positional".
+    noise_factor_ : float
+        The `noise_factor` of `fit`.
     layout_ : Layout
         What the outputs of `transform` are.
     feature_names_in_ : ndarray of str
@@ -131,6 +137,7 @@ class GamaSampleSelector(TransformerMixin, BaseEstimator):
         "min_snr": [Interval(Real, None, None, closed="neither")],
         "upper_limits": [Interval(Real, 0, None, closed="neither"), None],
         "keep_errors": ["boolean"],
+        "noise_factor": [Interval(Real, 1, None, closed="left")],
         "redshift": [StrOptions({"spectroscopic", "photometric", "none"})],
         "targets": ["array-like"],
         "unit_guard": ["boolean"],
@@ -148,6 +155,7 @@ class GamaSampleSelector(TransformerMixin, BaseEstimator):
         min_snr: float = 3,
         upper_limits: float | None = None,
         keep_errors: bool = False,
+        noise_factor: float = 1,
         redshift: str = "spectroscopic",
         targets: Sequence[str] = TARGETS,
         unit_guard: bool = True,
@@ -161,6 +169,7 @@ class GamaSampleSelector(TransformerMixin, BaseEstimator):
         self.min_snr = min_snr
         self.upper_limits = upper_limits
         self.keep_errors = keep_errors
+        self.noise_factor = noise_factor
         self.redshift = redshift
         self.targets = targets
         self.unit_guard = unit_guard
@@ -197,6 +206,7 @@ class GamaSampleSelector(TransformerMixin, BaseEstimator):
         rules = self._rules(X)
         # What is kept of the parameters: nothing else is read after `fit`.
         self.rules_, self._upper_limits = rules, self.upper_limits
+        self.noise_factor_ = float(self.noise_factor)
         self._largest_error: np.ndarray | None = None
         self._guard: UnitGuard | None = None
         self.bands_ = rules.layout.bands
@@ -213,7 +223,7 @@ class GamaSampleSelector(TransformerMixin, BaseEstimator):
         self._warn_of_large_cuts()
         if self.unit_guard and self.bands_ is not None:
             kept = ~any_of(cuts, len(photometry.flux))
-            self._guard = UnitGuard.learn(photometry.rows(kept))
+            self._guard = UnitGuard.learn(photometry.rows(kept), self.noise_factor_)
         return self
 
     def transform(self, X: Any) -> np.ndarray:
@@ -369,6 +379,79 @@ class GamaSampleSelector(TransformerMixin, BaseEstimator):
         wavelengths = np.asarray(self.bands_.wavelengths)
         dropped = draw_dropout(observed, detected, wavelengths, rules.min_bands, rng)
         return photometry.without(dropped).columns(errors=True)
+
+    def varies(self) -> bool:
+        """Whether galaxies are to be shown otherwise than they were observed too, in training."""
+        return self.allows_missing() or self._adds_noise()
+
+    def vary(self, X: np.ndarray, rng: np.random.Generator, *, noise: bool = True) -> np.ndarray:
+        """Show galaxies as another survey might have: with fewer bands, or noisier.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_galaxies, n_outputs)
+            What `transform` gave.
+        rng : Generator
+            Source of randomness.
+        noise : bool, default=True
+            Whether noise may be added.
+
+        Returns
+        -------
+        ndarray of shape (n_galaxies, n_outputs)
+            The galaxies without some bands, if missing bands are allowed, and every other galaxy
+            (every one, if they are not) noisier, if there is a `noise_factor`.
+        """
+        varied = self.drop_bands(X, rng) if self.allows_missing() else X
+        if not (noise and self._adds_noise()):
+            return varied
+        noisier = self.add_noise(varied, rng)
+        if not self.allows_missing():
+            return noisier
+        return np.where(rng.random((len(X), 1)) < 0.5, noisier, varied)
+
+    def add_noise(self, X: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Add noise to the fluxes, and state it in their errors.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_galaxies, n_outputs)
+            What `transform` gave.
+        rng : Generator
+            Source of randomness.
+
+        Returns
+        -------
+        ndarray of shape (n_galaxies, n_outputs)
+            The galaxies with errors up to `noise_factor` times as large: half of them by one
+            factor for all bands, as in a shallower survey, the others by one for each band.
+            Galaxies that would keep fewer bands than `min_bands` that reach `min_snr` stay as
+            they are.
+        """
+        photometry = self.split(X)
+        flux, error = photometry.flux, photometry.error
+        assert error is not None
+        by_band = rng.random(flux.shape)
+        shared = rng.random((len(flux), 1)) < 0.5
+        factor = self.noise_factor_ ** np.where(shared, by_band[:, :1], by_band)
+        noisier = error * factor
+        noise = rng.standard_normal(flux.shape) * np.sqrt(noisier**2 - error**2)
+        flux = flux + noise
+        enough = (flux >= self.rules_.min_snr * noisier).sum(axis=1) >= self.rules_.min_bands
+        if self.rules_.negative == "reject":
+            enough &= ~(flux < 0).any(axis=1)
+        return np.where(
+            enough[:, np.newaxis],
+            photometry._replace(flux=flux, error=noisier).columns(errors=True),
+            X,
+        )
+
+    def allows_missing(self) -> bool:
+        """Whether galaxies may lack bands, so that in training some are taken away."""
+        return self.rules_.missing == "allow" and self.bands_ is not None
+
+    def _adds_noise(self) -> bool:
+        return self.noise_factor_ > 1 and self.layout_.errors
 
     def get_feature_names_out(self, input_features: Sequence[str] | None = None) -> np.ndarray:
         """Name the outputs of `transform`.

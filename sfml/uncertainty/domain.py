@@ -261,6 +261,48 @@ class DomainDetector(OutlierMixin, BaseEstimator):
         self._check_is_calibrated()
         return self.score_samples(X) - self.offset_
 
+    def strangeness(self, X: Any) -> np.ndarray:
+        """Compute how much less normal galaxies are than nine in ten of the held-back ones.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_galaxies, n_features)
+            Inputs, as for `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_galaxies,)
+            0 for those nine, and growing with the distance for others: 1 where the score is as far
+            below that of the tenth as that is below the median. 0 where no feature is observed.
+        """
+        self._check_is_calibrated()
+        return self._strangeness(self.score_samples(X))
+
+    def _strangeness(self, scores: np.ndarray) -> np.ndarray:
+        tenth, median = np.quantile(self.calibration_scores_, [0.1, 0.5])
+        excess = np.maximum(0, tenth - scores) / max(median - tenth, np.finfo(float).tiny)
+        return np.where(np.isnan(scores), 0, excess)
+
+    def predict_with_strangeness(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Give `predict` and `strangeness`, for the time of one of them.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_galaxies, n_features)
+            Inputs, as for `fit`.
+
+        Returns
+        -------
+        inside : ndarray of int of shape (n_galaxies,)
+            As of `predict`.
+        strangeness : ndarray of shape (n_galaxies,)
+            As of `strangeness`.
+        """
+        self._check_is_calibrated()
+        scores = self.score_samples(X)
+        inside = np.select([scores >= self.offset_, scores < self.offset_], [1, -1], 0)
+        return inside, self._strangeness(scores)
+
     def predict(self, X: Any) -> np.ndarray:
         """Tell which galaxies are in the domain.
 
@@ -275,8 +317,8 @@ class DomainDetector(OutlierMixin, BaseEstimator):
             1 in the domain and -1 out of it, as scikit-learn's outlier detectors have it; 0 where
             no feature is observed.
         """
-        decision = self.decision_function(X)
-        return np.select([decision >= 0, decision < 0], [1, -1], 0)
+        inside, _ = self.predict_with_strangeness(X)
+        return inside
 
     def _check_is_calibrated(self) -> None:
         check_is_fitted(self)

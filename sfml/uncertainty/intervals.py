@@ -8,12 +8,19 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sfml.uncertainty.calibrator import QuantileCalibrator, interpolate_quantiles
+from sfml.uncertainty.expected import ResidualModel
 
 # A width that all but one in a hundred held-back galaxies stay below is no cause for a flag.
 USUAL_WIDTHS = 0.99
 # Neighbouring quantiles of the tails change places by little where there are few galaxies to learn
 # from; by more than this share of the 16-84 interval they contradict each other.
 CROSSING = 0.1
+# Intervals widen by 4 times what the networks' disagreement is above that of 90 % of the held-back
+# galaxies, and by half of a galaxy's strangeness: docs/uncertainty.md says how these were found.
+USUAL_DISAGREEMENT = 0.9
+DISAGREEMENT = 4.0
+STRANGENESS = 0.5
+LEAST_WIDTH = 0.001  # dex
 
 
 class RawQuantiles(NamedTuple):
@@ -22,19 +29,52 @@ class RawQuantiles(NamedTuple):
     values: np.ndarray  # (n_galaxies, n_levels)
     levels: tuple[float, ...]
     X: np.ndarray  # (n_galaxies, n_features), the inputs
+    spread: np.ndarray | None = None  # (n_galaxies,), by how much several networks differ
+    strangeness: np.ndarray | None = None  # (n_galaxies,), 0 for galaxies like those of training
+
+    @property
+    def median(self) -> np.ndarray:
+        """The median of each galaxy."""
+        return self.values[:, list(self.levels).index(0.5)]
+
+    def width(self) -> np.ndarray:
+        """Compute the 16-84 interval of each galaxy."""
+        return np.ptp(interpolate_quantiles(self.values, self.levels, (0.16, 0.84)), axis=1)
+
+    def disagreement(self) -> np.ndarray:
+        """Compute by how much the networks differ, in units of half of the 16-84 interval."""
+        assert self.spread is not None
+        return self.spread / np.maximum(self.width() / 2, LEAST_WIDTH)
+
+    def widened(self, usual_disagreement: float | None) -> RawQuantiles:
+        """Move quantiles away from the median where the networks know less than they say."""
+        factor = np.ones(len(self.values))
+        if usual_disagreement:
+            factor += DISAGREEMENT * np.maximum(0, self.disagreement() / usual_disagreement - 1)
+        if self.strangeness is not None:
+            factor *= 1 + STRANGENESS * self.strangeness
+        median = self.median[:, np.newaxis]
+        return self._replace(values=median + factor[:, np.newaxis] * (self.values - median))
 
     def rows(self, chosen: Any) -> RawQuantiles:
         """Choose galaxies."""
-        return self._replace(values=self.values[chosen], X=self.X[chosen])
+        some = {
+            name: value[chosen]
+            for name, value in self._asdict().items()
+            if isinstance(value, np.ndarray)
+        }
+        return self._replace(**some)
 
     def cross(self) -> np.ndarray:
         """Say where one lies below a lower one by more than a tenth of the 16-84 interval."""
-        width = np.ptp(interpolate_quantiles(self.values, self.levels, (0.16, 0.84)), axis=1)
-        return np.diff(self.values, axis=1).min(axis=1) < -CROSSING * width
+        return np.diff(self.values, axis=1).min(axis=1) < -CROSSING * self.width()
 
 
 class IntervalModel:
     """What held-back galaxies say of each target's quantiles.
+
+    Where the networks disagree, or a galaxy is strange, quantiles are widened first: so intervals
+    grow outside of the domain, and cover inside what they claim.
 
     Intervals cover what they claim in bins of the prediction, of its uncertainty, of the number of
     inputs that are known, and of further inputs.
@@ -44,6 +84,8 @@ class IntervalModel:
         self.conditions = list(conditions)
         self.calibrators: dict[str, QuantileCalibrator] = {}
         self.usual_widths: dict[str, float] = {}
+        self.usual_disagreements: dict[str, float] = {}
+        self.residuals: dict[str, ResidualModel] = {}
 
     def calibrate(
         self,
@@ -57,18 +99,34 @@ class IntervalModel:
 
         `galaxy` numbers the galaxy that each row is a version of, if there are several.
         """
+        if raw.spread is not None:
+            usual = np.quantile(raw.disagreement(), USUAL_DISAGREEMENT)
+            self.usual_disagreements[target] = float(usual)
+        raw = raw.widened(self.usual_disagreements.get(target))
         conditions = self._conditions(raw)
         calibrator = QuantileCalibrator(raw.levels).fit(
             raw.values, y, conditions, sample_weight=sample_weight, galaxy=galaxy
         )
         calibrated = calibrator.predict(raw.values, conditions)
-        width = np.ptp(interpolate_quantiles(calibrated, raw.levels, (0.16, 0.84)), axis=1)
+        low, high = interpolate_quantiles(calibrated, raw.levels, (0.16, 0.84)).T
+        width = high - low
         self.calibrators[target] = calibrator
         self.usual_widths[target] = float(np.quantile(width, USUAL_WIDTHS))
+        self.residuals[target] = ResidualModel.learn(
+            np.maximum(width, LEAST_WIDTH),
+            y - raw.median,
+            (y >= low) & (y <= high),
+            sample_weight,
+        )
 
     def predict(self, target: str, raw: RawQuantiles) -> np.ndarray:
         """Calibrate the quantiles of other galaxies, to (n_galaxies, n_levels)."""
+        raw = raw.widened(self.usual_disagreements.get(target))
         return self.calibrators[target].predict(raw.values, self._conditions(raw))
+
+    def expected_scores(self, target: str, width: np.ndarray) -> tuple[float, float, float]:
+        """Expect sigma, NMAD and coverage of galaxies whose 16-84 intervals are so wide."""
+        return self.residuals[target].scores(np.maximum(width, LEAST_WIDTH))
 
     def lacking(self, targets: Sequence[str]) -> list[str]:
         """Name the targets that are not calibrated."""
@@ -101,7 +159,5 @@ class IntervalModel:
         return np.array([limits.get(target, np.inf) for target in targets])
 
     def _conditions(self, raw: RawQuantiles) -> np.ndarray:
-        median = raw.values[:, list(raw.levels).index(0.5)]
-        width = np.ptp(interpolate_quantiles(raw.values, raw.levels, (0.16, 0.84)), axis=1)
         n_known = (~np.isnan(raw.X)).sum(axis=1)
-        return np.column_stack([raw.X[:, self.conditions], median, width, n_known])
+        return np.column_stack([raw.X[:, self.conditions], raw.median, raw.width(), n_known])

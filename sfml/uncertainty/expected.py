@@ -1,0 +1,101 @@
+"""Scores to expect of a catalogue that has no labels, from the widths of its intervals."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+# Held-back galaxies in each bin of the width, at least, and bins at most.
+IN_BIN, MOST_BINS = 50, 20
+# Residuals that stand for those of a bin.
+LEVELS = (np.arange(200) + 0.5) / 200
+# Galaxies that tell the median absolute deviation of a catalogue well enough.
+ENOUGH = 20_000
+
+
+class ResidualModel(NamedTuple):
+    """Residuals of held-back galaxies, in units of the width of their own intervals, by width."""
+
+    edges: np.ndarray  # (n_bins - 1,), of the width
+    mean_square: np.ndarray  # (n_bins,), of the residual over the width
+    mean: np.ndarray  # (n_bins,)
+    shape: np.ndarray  # (n_bins, n_levels), quantiles of the residual over the width
+    covered: np.ndarray  # (n_bins,), share of the labels within the intervals
+
+    @classmethod
+    def learn(
+        cls,
+        width: np.ndarray,
+        residual: np.ndarray,
+        covered: np.ndarray,
+        weight: np.ndarray | None,
+    ) -> ResidualModel:
+        """Learn from the galaxies that calibrated the intervals.
+
+        All are of shape (n_galaxies,); `covered` says which intervals hold the label.
+        """
+        n_bins = int(np.clip(len(width) // IN_BIN, 1, MOST_BINS))
+        edges = np.unique(np.quantile(width, np.arange(1, n_bins) / n_bins))
+        place = np.searchsorted(edges, width, side="right")
+        relative = residual / width
+        weight = np.ones(len(width)) if weight is None else weight
+        kept = [np.flatnonzero((place == k) & (weight > 0)) for k in range(len(edges) + 1)]
+        filled = [rows if len(rows) else np.flatnonzero(weight > 0) for rows in kept]
+        return cls(
+            edges,
+            np.array([np.average(relative[r] ** 2, weights=weight[r]) for r in filled]),
+            np.array([np.average(relative[r], weights=weight[r]) for r in filled]),
+            np.array([np.quantile(relative[r], LEVELS) for r in filled]),
+            np.array([np.average(covered[r], weights=weight[r]) for r in filled]),
+        )
+
+    def scores(self, width: np.ndarray) -> tuple[float, float, float]:
+        """Expect sigma and NMAD, in dex, and coverage of galaxies whose intervals are so wide."""
+        if not len(width):
+            return np.nan, np.nan, np.nan
+        place = np.searchsorted(self.edges, width, side="right")
+        variance = np.mean(width**2 * self.mean_square[place])
+        variance -= np.mean(width * self.mean[place]) ** 2
+        some = np.linspace(0, len(width) - 1, min(len(width), ENOUGH)).astype(int)
+        residuals = width[some, np.newaxis] * self.shape[place[some]]
+        deviation = np.abs(residuals - np.median(residuals))
+        nmad = 1.4826 * np.median(deviation)
+        return float(np.sqrt(max(variance, 0))), float(nmad), float(self.covered[place].mean())
+
+
+class ExpectedScores(NamedTuple):
+    """What to expect of the predictions for a catalogue without labels.
+
+    Attributes
+    ----------
+    scores : DataFrame of shape (n_targets, 4), indexed by target
+        Columns `sigma` and `nmad`, in dex; `coverage`, the share of the labels that 16-84 intervals
+        are expected to hold, which is what such intervals held of the galaxies held back from
+        training; and `width`, their mean width, in dex.
+    n_galaxies : int
+        Galaxies that have a prediction.
+    n_without : int
+        Galaxies that have none.
+    out_of_domain : float
+        Share of the galaxies with a prediction that are unlike those of training.
+    reasons : Series
+        Share of the catalogue's galaxies that each flag is raised for, by the flag's name.
+    """
+
+    scores: pd.DataFrame
+    n_galaxies: int
+    n_without: int
+    out_of_domain: float
+    reasons: pd.Series
+
+    def __str__(self) -> str:
+        """Write all of it as text."""
+        lines = [
+            f"{self.n_galaxies:,} galaxies have a prediction, {self.n_without:,} have none.",
+            self.scores.round(3).to_string(),
+            f"{self.out_of_domain:.1%} are unlike those of training.",
+        ]
+        lines += [f"  {name}: {share:.1%}" for name, share in self.reasons.items() if share > 0]
+        return "\n".join(lines)
