@@ -375,7 +375,7 @@ class StarFormationPipeline(Pipeline):
         selected = select.transform(X)
         # The transformers learn from one of each galaxy, as observed or as it might have been.
         learnt = selected
-        if select.varies():
+        if self._n_variants(np.asarray(selected)):
             variant = next(self._variants(np.asarray(selected), X))
             alternate = np.arange(len(variant))[:, np.newaxis] % 2 == 0
             learnt = self._as_selected(np.where(alternate, selected, variant), X)
@@ -393,8 +393,8 @@ class StarFormationPipeline(Pipeline):
         values = np.asarray(selected)
         inputs, brightness, names = self._follow(selected)
         variants = None
-        if self._first.varies():
-            n = _n_variants(values)
+        n = self._n_variants(values)
+        if n:
             variants = np.empty((n, *np.shape(inputs)), dtype=np.float32)
             for variant, out in zip(self._variants(values, X), variants, strict=False):
                 out[:] = self._follow(self._as_selected(variant, X))[0]
@@ -402,7 +402,7 @@ class StarFormationPipeline(Pipeline):
             inputs,
             y,
             variants=variants,
-            calibrate_variant=self._first.allows_missing(),
+            first_is_usual=self._first.allows_missing(),
             feature_names=None if hasattr(inputs, "columns") else names,
             row_keys=row_keys(values),
             offset_map=self._offset_map(inputs, brightness, names),
@@ -451,9 +451,17 @@ class StarFormationPipeline(Pipeline):
         """Give the selected galaxies as they might have been observed instead, again and again."""
         seed = check_random_state(self._last.random_state).randint(2**31 - 1)
         rng = np.random.default_rng(seed)
-        for k in range(_n_variants(selected)):
+        for k in range(self._n_variants(selected)):
             # On the first, intervals are calibrated too: its labels belong to its fluxes.
             yield self._first.vary(selected, rng, noise=k > 0 or not self._first.allows_missing())
+
+    def _n_variants(self, X: np.ndarray) -> int:
+        """Count the variants to draw of each galaxy: fewer for catalogues that fill the memory."""
+        if not self._last.learns_from_variants():
+            return int(self._first.allows_missing())
+        if not self._first.varies():
+            return 0
+        return int(np.clip(MOST_VARIANT_VALUES // max(X.size, 1), FEWEST_VARIANTS, MOST_VARIANTS))
 
     def _as_selected(self, array: np.ndarray, X: Any) -> Any:
         """Give an array the form that the selection was told to give by `set_output`."""
@@ -469,11 +477,6 @@ def _transform(step: Any, X: Any, *, labelled: bool) -> Any:
 
 def _needs(step: Any, feature: str) -> bool:
     return getattr(step, "offset_feature", None) == feature
-
-
-def _n_variants(X: np.ndarray) -> int:
-    """Variants to draw of each galaxy: fewer for catalogues that would fill the memory."""
-    return int(np.clip(MOST_VARIANT_VALUES // max(X.size, 1), FEWEST_VARIANTS, MOST_VARIANTS))
 
 
 def make_star_formation_pipeline(

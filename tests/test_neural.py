@@ -925,6 +925,8 @@ class TestSampleWeight:
 
 
 OTHER_PARAMETERS = {
+    "saturation": 0.1,
+    "extrapolated_features": (0,),
     "hidden_layer_sizes": (3,),
     "activation": "tanh",
     "kernel_initializer": "zeros",

@@ -8,6 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+# Share of its range by which an input saturates beyond its quantiles in training.
+MARGIN = 0.01
+
 
 class InputColumns(NamedTuple):
     """The part that each column of X plays, found once in `fit`."""
@@ -70,7 +73,8 @@ class InputColumns(NamedTuple):
             between = (values > values.min()) & (values < values.max())
             if not between.any():
                 ends = values.min(), values.max()
-            margin = np.ptp(ends) if column in self.extrapolated else 0
+            # A little later, so that no galaxy of training lies just where inputs saturate.
+            margin = np.ptp(ends) * (1 if column in self.extrapolated else MARGIN)
             low[place], high[place] = ends[0] - margin, ends[1] + margin
         if self.fill_missing:
             low, high = np.minimum(low, 0), np.maximum(high, 0)

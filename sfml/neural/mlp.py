@@ -534,9 +534,9 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
     def to_keras(self) -> keras.Model:
         """Rebuild the network in Keras, compiled and with its trained weights.
 
-        It takes the columns ``inputs_.columns`` of X, which saturate in it as here, and
-        ``inputs_.offsets(X)`` is to be added to its output: 0 without an `offset_feature`. That
-        medians stay within `output_range_` is not part of it.
+        It takes the columns ``inputs_.columns`` of X, and ``inputs_.offsets(X)`` is to be added to
+        its output: 0 without an `offset_feature`. With a `saturation`, the caller is to keep inputs
+        between ``inputs_.low`` and ``inputs_.high``, and medians within `output_range_`.
 
         Returns
         -------
@@ -552,14 +552,11 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
             raise ValueError(
                 f"to_keras rebuilds one network; this regressor has {len(self.coefs_[0])}."
             )
-        network = backend.load("network")
-        model = network.build(self.network_)
+        model = backend.load("network").build(self.network_)
         model.set_weights(
             [a for pair in zip(self.coefs_, self.intercepts_, strict=True) for a in pair]
         )
-        if self.inputs_.low is None:
-            return model
-        return network.saturate(model, self.inputs_.low, self.inputs_.high)
+        return model
 
     @property
     def quantiles_(self) -> tuple[float, ...] | None:

@@ -100,33 +100,6 @@ def build(spec: NetworkSpec) -> InMemorySequential:
     return model
 
 
-@keras.saving.register_keras_serializable("sfml")
-class Clip(keras.layers.Layer):
-    """Keep each column between two values."""
-
-    def __init__(self, low: Sequence[float], high: Sequence[float], **options: Any) -> None:
-        super().__init__(**options)
-        self.low, self.high = list(map(float, low)), list(map(float, high))
-
-    def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Clip a batch of shape (n_samples, n_columns)."""
-        return tf.clip_by_value(inputs, self.low, self.high)
-
-    def get_config(self) -> dict[str, Any]:
-        """Return what the layer is made of."""
-        return {**super().get_config(), "low": self.low, "high": self.high}
-
-
-def saturate(
-    model: InMemorySequential, low: Sequence[float], high: Sequence[float]
-) -> InMemorySequential:
-    """Make a compiled network whose inputs are kept between two values each."""
-    entry = keras.layers.Input(model.input_shape[1:], dtype="float32")
-    new = InMemorySequential([entry, Clip(low, high, dtype="float32"), *model.layers])
-    new.compile(loss=model.loss, optimizer=copy_optimizer(model.optimizer))
-    return new
-
-
 def pinball_loss(quantiles: tuple[float, ...]) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
     """Make the loss of all quantiles of all outputs, an output's quantiles side by side.
 

@@ -1,45 +1,8 @@
 """Which galaxies are held back from training: decided by their values, not by their place."""
 
-from __future__ import annotations
+from sfml.tables.keys import draw_numbers, row_keys
 
-from typing import Any
-
-import numpy as np
-from sklearn.utils.validation import check_array
+__all__ = ["FEWEST", "draw_numbers", "row_keys"]
 
 # A fifth of fewer galaxies than this would say next to nothing about intervals.
 FEWEST = 50
-
-
-def row_keys(X: Any) -> np.ndarray:
-    """Compute one number per row, from the row's values alone: equal rows have equal keys.
-
-    Values are rounded to single precision: fluxes converted from another unit differ in their
-    last bits.
-    """
-    X = check_array(X, ensure_all_finite=False, ensure_min_samples=0, dtype=None)
-    factors = np.random.default_rng(0).integers(1, 2**63, X.shape[1], dtype=np.uint64)
-    keys = np.zeros(len(X), dtype=np.uint64)
-    with np.errstate(all="ignore"):
-        for column, factor in zip(X.T, factors, strict=True):
-            # The sum of the values' bits, each times an odd random number, modulo 2^64.
-            rounded = column.astype(np.float32) + np.float32(0)  # -0 becomes 0
-            bits = rounded.view(np.uint32).astype(np.uint64)
-            keys += (bits ^ (bits >> np.uint64(29))) * (factor | np.uint64(1))
-        return _mix(keys)
-
-
-def draw_numbers(keys: np.ndarray, seed: int) -> np.ndarray:
-    """Draw one random number per row, from the seed and the row's key alone.
-
-    A galaxy keeps its number when others are added, or change places; two equal rows have the
-    same, so that one is not learnt from while the other is held back.
-    """
-    offset = np.random.default_rng(seed).integers(1, 2**63, dtype=np.uint64)
-    with np.errstate(over="ignore"):
-        return _mix(keys + offset)
-
-
-def _mix(values: np.ndarray) -> np.ndarray:
-    values = (values ^ (values >> np.uint64(32))) * np.uint64(0x9E3779B97F4A7C15)
-    return values ^ (values >> np.uint64(29))

@@ -20,6 +20,7 @@ class Training(NamedTuple):
 
     X: np.ndarray  # (n_galaxies, n_features)
     variants: np.ndarray  # (n_variants, n_galaxies, n_features)
+    first_is_usual: bool  # whether the first variant is such as galaxies to be predicted are
     weights: np.ndarray | None  # (n_galaxies,)
     feature_names: list[str] | None
     offset_map: tuple[float, float] | None  # from the brightness, as scaled, back to dex
@@ -65,7 +66,7 @@ def fit_one(job: Job, data: Training, verbose: int) -> Any:
     """Train one regressor, on variants of the rows too.
 
     Our networks draw one of a galaxy's variants each epoch, and watch the loss of the rows held
-    back; other regressors get the first variant as so many further rows.
+    back; other regressors get the first variant as so many further rows, if it is a usual one.
     """
     rows, estimator = job.rows, job.estimator
     weights = None if data.weights is None else data.weights[rows]
@@ -81,7 +82,7 @@ def fit_one(job: Job, data: Training, verbose: int) -> Any:
                 given["sample_weight_val"] = data.weights[job.held_back]
         if len(data.variants):
             given["variants"] = data.variants[:, rows]
-    elif len(data.variants):
+    elif len(data.variants) and data.first_is_usual:
         more = data.variants[0][rows]
         usable = usable_rows(more, estimator)
         x, y = np.vstack([x, more[usable]]), np.concatenate([y, y[usable]])

@@ -13,14 +13,14 @@ from joblib import delayed
 from sklearn.base import RegressorMixin
 from sklearn.utils import Bunch, check_consistent_length, check_random_state, get_tags
 from sklearn.utils.metadata_routing import UNUSED
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validate_data
 
 from sfml import tables
 from sfml.base import fit_method
 from sfml.compat import BaseComposition, HasMethods, Interval, StrOptions, check_sample_weight
 from sfml.flags import Flag, MissingPredictionWarning, describe, flag_where
 from sfml.parallel import run_jobs
-from sfml.recipes import FAMILIES
+from sfml.recipes import ALL_TARGETS, FAMILIES, make_estimator
 from sfml.regressor.emulators import Emulators, usable_rows
 from sfml.regressor.hold_back import FEWEST, draw_numbers
 from sfml.regressor.hold_back import row_keys as keys_of
@@ -187,7 +187,7 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
 
     # Of the arguments of `fit`, only weights are metadata that a user may route.
     __metadata_request__fit = dict.fromkeys(
-        ("variants", "calibrate_variant", "feature_names", "row_keys", "offset_map"), UNUSED
+        ("variants", "first_is_usual", "feature_names", "row_keys", "offset_map"), UNUSED
     )
 
     def __init__(
@@ -270,7 +270,7 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
         sample_weight: Any = None,
         *,
         variants: Any = None,
-        calibrate_variant: bool = True,
+        first_is_usual: bool = True,
         feature_names: Sequence[str] | None = None,
         row_keys: np.ndarray | None = None,
         offset_map: tuple[float, float] | None = None,
@@ -290,9 +290,10 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
             for nothing.
         variants : array-like of shape (n_variants, n_galaxies, n_features), default=None
             The same galaxies as they might have been observed instead, such as with fewer bands.
-            Networks learn from these too; other regressors from the first.
-        calibrate_variant : bool, default=True
-            Whether intervals are calibrated on the first variant too.
+            Networks learn from these too.
+        first_is_usual : bool, default=True
+            Whether the first variant is such as the galaxies to be predicted are. Then intervals
+            are calibrated on it too, and regressors other than networks learn from it.
         feature_names : sequence of str, default=None
             Names of the columns of an X that has none. `StarFormationPipeline` gives them.
         row_keys : ndarray of shape (n_galaxies,), default=None
@@ -334,7 +335,7 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
         widths = read_posterior(y, targets)
         jobs = plan_jobs(self, galaxies, widths, self._root, earlier, weighted=weights is not None)
         posterior, of_posterior = plan_posterior(widths, targets, jobs[0], self._root)
-        data = Training(X, variants, weights, feature_names, offset_map)
+        data = Training(X, variants, first_is_usual, weights, feature_names, offset_map)
         fitted = run_jobs(
             [delayed(fit_one)(job, data, self.verbose) for job in [*jobs, *posterior]], self.n_jobs
         )
@@ -347,9 +348,22 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
         self._name_estimators(jobs, Y)
         learnt = np.isin(np.arange(len(X)), np.concatenate([job.rows for job in jobs]))
         self._remember(X, learnt, earlier)
-        self._learn_uncertainty(data, Y, conditions, learnt, held_back, calibrate_variant)
+        self._learn_uncertainty(data, Y, conditions, learnt, held_back)
         self._announce(X, targets, names)
         return self
+
+    def learns_from_variants(self) -> bool:
+        """Tell whether there are networks, which draw one of a galaxy's variants in each epoch.
+
+        Returns
+        -------
+        bool
+        """
+        given = self.estimators
+        if isinstance(given, str):
+            given = make_estimator(given, ALL_TARGETS)
+        each = [e for _, e in given] if isinstance(given, list | tuple) else [given]
+        return any(has_fit_parameter(estimator, "variants") for estimator in each)
 
     def predict(self, X: Any, return_std: bool = False) -> Any:
         """Predict the targets of each galaxy.
@@ -740,7 +754,6 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
         conditions: list[int],
         learnt: np.ndarray,
         held_back: np.ndarray,
-        calibrate_variant: bool,
     ) -> None:
         """Calibrate the intervals and the test for odd galaxies, on those held back."""
         self.intervals_, self.domain_ = IntervalModel(conditions), None
@@ -751,7 +764,7 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
         weights = None if weights is None else weights[rows]
         labels = Y[rows]
         # Too few to be told apart in groups, galaxies are calibrated as they are observed.
-        varied = calibrate_variant and len(data.variants) > 0
+        varied = data.first_is_usual and len(data.variants) > 0
         if varied and self.n_calibration_ >= 2 * SMALLEST_GROUP:
             X, labels = np.vstack([X, data.variants[0][rows]]), np.vstack([labels, labels])
             galaxy = np.concatenate([galaxy, galaxy])

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.special import ndtri
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
@@ -24,6 +25,7 @@ from sfml.photometry.reading import blank_missing
 from sfml.selection.dropout import draw_dropout
 from sfml.selection.funnel import SelectionReport, count_funnel
 from sfml.selection.rules import Range, Rules, any_of, index_of
+from sfml.tables.keys import draw_uniform, row_keys
 from sfml.targets import TARGETS
 
 __all__ = ["GamaSampleSelector", "SelectionReport"]
@@ -381,7 +383,12 @@ class GamaSampleSelector(TransformerMixin, BaseEstimator):
         return photometry.without(dropped).columns(errors=True)
 
     def varies(self) -> bool:
-        """Whether galaxies are to be shown otherwise than they were observed too, in training."""
+        """Tell whether galaxies are to be shown otherwise than observed too, in training.
+
+        Returns
+        -------
+        bool
+        """
         return self.allows_missing() or self._adds_noise()
 
     def vary(self, X: np.ndarray, rng: np.random.Generator, *, noise: bool = True) -> np.ndarray:
@@ -431,11 +438,13 @@ class GamaSampleSelector(TransformerMixin, BaseEstimator):
         photometry = self.split(X)
         flux, error = photometry.flux, photometry.error
         assert error is not None
-        by_band = rng.random(flux.shape)
-        shared = rng.random((len(flux), 1)) < 0.5
+        # Of equal galaxies equal numbers: those that count twice are learnt from as such.
+        keys, n_bands = row_keys(X), flux.shape[1]
+        drawn = np.column_stack([draw_uniform(keys, rng) for _ in range(2 * n_bands + 1)])
+        shared, by_band, noise = drawn[:, :1] < 0.5, drawn[:, 1 : n_bands + 1], drawn[:, -n_bands:]
         factor = self.noise_factor_ ** np.where(shared, by_band[:, :1], by_band)
         noisier = error * factor
-        noise = rng.standard_normal(flux.shape) * np.sqrt(noisier**2 - error**2)
+        noise = ndtri(noise) * np.sqrt(noisier**2 - error**2)
         flux = flux + noise
         enough = (flux >= self.rules_.min_snr * noisier).sum(axis=1) >= self.rules_.min_bands
         if self.rules_.negative == "reject":
@@ -447,7 +456,12 @@ class GamaSampleSelector(TransformerMixin, BaseEstimator):
         )
 
     def allows_missing(self) -> bool:
-        """Whether galaxies may lack bands, so that in training some are taken away."""
+        """Tell whether galaxies may lack bands, so that in training some are taken away.
+
+        Returns
+        -------
+        bool
+        """
         return self.rules_.missing == "allow" and self.bands_ is not None
 
     def _adds_noise(self) -> bool:
