@@ -16,11 +16,11 @@ ENOUGH = 20_000
 
 
 class ResidualModel(NamedTuple):
-    """Residuals of held-back galaxies, in units of the width of their own intervals, by width."""
+    """Residuals of held-back galaxies, in units of the width of their intervals, by width."""
 
     edges: np.ndarray  # (n_bins - 1,), of the width
-    mean_square: np.ndarray  # (n_bins,), of the residual over the width
-    mean: np.ndarray  # (n_bins,)
+    mean_square: np.ndarray  # (n_bins,), of the residual, over that of the width
+    mean: np.ndarray  # (n_bins,), of the residual, over that of the width
     shape: np.ndarray  # (n_bins, n_levels), quantiles of the residual over the width
     covered: np.ndarray  # (n_bins,), share of the labels within the intervals
 
@@ -45,8 +45,9 @@ class ResidualModel(NamedTuple):
         filled = [rows if len(rows) else np.flatnonzero(weight > 0) for rows in kept]
         return cls(
             edges,
-            np.array([np.average(relative[r] ** 2, weights=weight[r]) for r in filled]),
-            np.array([np.average(relative[r], weights=weight[r]) for r in filled]),
+            # Ratios of means: one galaxy far off a narrow interval would rule a mean of ratios.
+            np.array([_mean(residual, r, weight, 2) / _mean(width, r, weight, 2) for r in filled]),
+            np.array([_mean(residual, r, weight, 1) / _mean(width, r, weight, 1) for r in filled]),
             np.array([np.quantile(relative[r], LEVELS) for r in filled]),
             np.array([np.average(covered[r], weights=weight[r]) for r in filled]),
         )
@@ -63,6 +64,10 @@ class ResidualModel(NamedTuple):
         deviation = np.abs(residuals - np.median(residuals))
         nmad = 1.4826 * np.median(deviation)
         return float(np.sqrt(max(variance, 0))), float(nmad), float(self.covered[place].mean())
+
+
+def _mean(values: np.ndarray, rows: np.ndarray, weight: np.ndarray, power: int) -> float:
+    return float(np.average(values[rows] ** power, weights=weight[rows]))
 
 
 class ExpectedScores(NamedTuple):

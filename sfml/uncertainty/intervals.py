@@ -16,10 +16,11 @@ USUAL_WIDTHS = 0.99
 # from; by more than this share of the 16-84 interval they contradict each other.
 CROSSING = 0.1
 # Intervals widen by 4 times what the networks' disagreement is above that of 90 % of the held-back
-# galaxies, and by half of a galaxy's strangeness: docs/uncertainty.md says how these were found.
+# galaxies, and by a galaxy's strangeness: docs/uncertainty.md says how these were found.
 USUAL_DISAGREEMENT = 0.9
 DISAGREEMENT = 4.0
-STRANGENESS = 0.5
+STRANGENESS = 1.0
+MOST_WIDENED = 5.0
 LEAST_WIDTH = 0.001  # dex
 
 
@@ -53,6 +54,7 @@ class RawQuantiles(NamedTuple):
             factor += DISAGREEMENT * np.maximum(0, self.disagreement() / usual_disagreement - 1)
         if self.strangeness is not None:
             factor *= 1 + STRANGENESS * self.strangeness
+        factor = np.minimum(factor, MOST_WIDENED)
         median = self.median[:, np.newaxis]
         return self._replace(values=median + factor[:, np.newaxis] * (self.values - median))
 
