@@ -49,7 +49,12 @@ CHANGES: dict[str, Callable[[Pipeline], Pipeline]] = {
     "no bands taken away in training": lambda pipe: pipe.set_params(select__missing="reject"),
     "highest learning rate 0.003": networks(learning_rate=0.003),
     "targets not scaled": networks(scale_target=False),
-    "no weight decay (SFR)": lambda pipe: pipe.set_params(regress__sfr__weight_decay=None),
+    "no weight decay": networks(weight_decay=None),
+    "networks of its own for each target": lambda pipe: pipe.set_params(
+        regress__share_networks=False
+    ),
+    "no noise added in training": lambda pipe: pipe.set_params(select__noise_factor=1),
+    "inputs that do not saturate": networks(saturation=None),
     "128-128-128": networks(hidden_layer_sizes=(128, 128, 128)),
     "batches of 1024": networks(batch_size=1024),
 }
