@@ -631,10 +631,7 @@ def make_star_formation_pipeline(
     names = (ALL_TARGETS,) if joint else targets
     limits: Any = {"stellar_mass": masses} if masses and "stellar_mass" in targets else None
     regressor = StarFormationRegressor(
-        [
-            (name, make_estimator(method, name, recipe, redshift=redshift != "none"))
-            for name in names
-        ],
+        [(name, make_estimator(method, name, recipe)) for name in names],
         targets=targets if joint else None,
         joint=joint,
         share_networks=ours,

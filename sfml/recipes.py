@@ -77,7 +77,7 @@ SFML_NETWORKS: dict[str, dict[str, Any]] = {
 grow with a galaxy's brightness, to which the networks learn the ratio; set alike, they are one."""
 
 SFML_TRAINING: dict[str, Any] = {
-    "hidden_layer_sizes": (64, 64, 64),
+    "hidden_layer_sizes": (96, 96, 96),
     "activation": "silu",
     "kernel_initializer": "he_normal",
     "loss": "mean_absolute_error",
@@ -85,13 +85,13 @@ SFML_TRAINING: dict[str, Any] = {
     "learning_rate": 0.02,
     "schedule": "one_cycle",
     "weight_decay": 0.01,
-    "batch_size": 256,
-    "epochs": 60,
+    "batch_size": 512,
+    "epochs": 120,
     "patience": None,
     "validation_fraction": 0.2,
     "quantiles": LEVELS,
     "fill_missing": True,
-    "saturation": 0.01,
+    "saturation": 0.0,
     "extrapolated_features": REDSHIFT_FEATURES,
     "scale_target": True,
     "n_networks": 6,
@@ -99,19 +99,16 @@ SFML_TRAINING: dict[str, Any] = {
 """What the networks of recipe "sfml" share."""
 
 
-def make_estimator(
-    method: str, target: str, recipe: str = "surana2020", *, redshift: bool = True
-) -> Any:
+def make_estimator(method: str, target: str, recipe: str = "surana2020") -> Any:
     """Make the regressor of a family ("mlp", "random_forest", "svr") for one target.
 
     "mlp" is the recipe's network; a target that the paper does not have takes that of the stellar
     mass, and `ALL_TARGETS` that of the dust luminosity, the largest. The paper gives no settings
     for the other methods: the forest is scikit-learn's with at least 2 galaxies per leaf, the SVR
-    has C=10 and a tube of 0.02 dex. `redshift` says whether there is one among the inputs.
+    has C=10 and a tube of 0.02 dex.
     """
     if method == "mlp":
-        network = KerasMLPRegressor(**_network(target, recipe))
-        return network if redshift else network.set_params(extrapolated_features=())
+        return KerasMLPRegressor(**_network(target, recipe))
     if method == "random_forest":
         from sklearn.ensemble import RandomForestRegressor
 

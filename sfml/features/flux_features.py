@@ -25,8 +25,9 @@ _LEAST_REDSHIFT_ERROR = 1e-5
 # The quantile of the training rows' signal-to-noise ratios below which galaxies are flagged.
 _LOWEST_SNR = 1e-3
 
-REDSHIFT_FEATURES = ("redshift", "log_redshift")
-"""Names of the features that are made of the redshift alone."""
+GRID_SHIFT = "redshift_grid_shift"
+REDSHIFT_FEATURES = ("redshift", "log_redshift", GRID_SHIFT)
+"""Names of the features that are made of the redshift alone, each of which may be absent."""
 
 BRIGHTNESS = "log_brightness"
 """Name of the last feature: the logarithm of the reference luminosity, in arbitrary units, or that
@@ -351,13 +352,13 @@ class FluxFeatures(TransformerMixin, BaseEstimator):
         if self.flags_missing_:
             names += [f"{band}_observed" for band in bands]
         if self.redshift_grid_ is not None:
-            names.append("redshift_grid_shift")
+            names.append(GRID_SHIFT)
         if layout.redshift == "photometric":
             names.append("log_redshift_error")
         if layout.errors:
             names.append("log_snr")
         if layout.redshift != "none":
-            names += REDSHIFT_FEATURES
+            names += ["redshift", "log_redshift"]
         return np.asarray([*names, "log_reference_flux", BRIGHTNESS], dtype=object)
 
     def __sklearn_tags__(self) -> Any:

@@ -38,9 +38,8 @@ class InputColumns(NamedTuple):
         if mlp.offset_feature is not None:
             offset = _find("offset_feature", mlp.offset_feature, names, n_features)
         ignored = [_find("ignored_features", c, names, n_features) for c in mlp.ignored_features]
-        later = [
-            _find("extrapolated_features", c, names, n_features) for c in mlp.extrapolated_features
-        ]
+        extrapolated = mlp.extrapolated_features
+        later = [_find("extrapolated_features", c, names, n_features) for c in extrapolated]
         columns = tuple(c for c in range(n_features) if c not in {offset, *ignored})
         if not columns:
             raise ValueError(

@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.utils import get_tags
 from sklearn.utils.validation import has_fit_parameter
 
-from sfml.features.flux_features import BRIGHTNESS
+from sfml.features.flux_features import BRIGHTNESS, REDSHIFT_FEATURES
 from sfml.regressor.emulators import usable_rows
 
 
@@ -74,6 +74,11 @@ def fit_one(job: Job, data: Training, verbose: int) -> Any:
     given: dict[str, Any] = {}
     if has_fit_parameter(estimator, "variants"):
         given = {"feature_names": data.feature_names}
+        # Which features of the redshift there are, FluxFeatures decides.
+        absent = set(REDSHIFT_FEATURES) - set(data.feature_names or ())
+        later = [c for c in getattr(estimator, "extrapolated_features", ()) if c not in absent]
+        if len(later) < len(getattr(estimator, "extrapolated_features", ())):
+            estimator.set_params(extrapolated_features=later)
         if estimator.offset_feature == BRIGHTNESS:
             given["offset_map"] = data.offset_map
         if len(job.held_back):
