@@ -86,7 +86,7 @@ SFML_TRAINING: dict[str, Any] = {
     "schedule": "one_cycle",
     "weight_decay": 0.01,
     "batch_size": 512,
-    "epochs": 120,
+    "epochs": 100,
     "patience": None,
     "validation_fraction": 0.2,
     "quantiles": LEVELS,
