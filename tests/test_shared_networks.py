@@ -121,3 +121,10 @@ class TestWarmStart:
         )
         np.testing.assert_allclose(model.fit(X, y).predict(X), before, atol=1e-4)
         assert model.emulators_.targets == ([[0, 2], [1]] if changed else [[0, 1, 2]])
+
+
+def test_a_target_without_any_label_is_named(data):
+    X, y = data
+    y[:, 1] = np.nan
+    with pytest.raises(ValueError, match="No galaxy is left to train 'sfr' on, of 400 given"):
+        regressor().fit(X, y)

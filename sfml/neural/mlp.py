@@ -742,7 +742,7 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
 
 
 def _widened(targets: np.ndarray) -> np.ndarray:
-    """Find the range of each output, and a tenth more on each side, of shape (2, n_outputs)."""
+    """Find the range of each output, widened on each side, of shape (2, n_outputs)."""
     low, high = np.nanmin(targets, axis=0), np.nanmax(targets, axis=0)
     margin = OUTPUT_MARGIN * (high - low)
     return np.stack([low - margin, high + margin]).astype(np.float32)

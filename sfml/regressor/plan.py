@@ -139,6 +139,7 @@ def plan_jobs(
     X, Y, targets, good, held_back = galaxies
     jobs = []
     for name, places, estimator in _group(regressor, targets, earlier):
+        names = [targets[k] for k in places]
         one = len(places) == 1 and not regressor.joint
         target = Y[:, places[0]] if one else Y[:, places]
         check_can_learn(estimator, target, weighted=weighted)
@@ -147,21 +148,22 @@ def plan_jobs(
         usable = usable_rows(X, estimator)
         known = np.isfinite(target).reshape(len(Y), -1)
         labelled = known.all(axis=1) if regressor.joint else known.any(axis=1)
-        if regressor.share_networks and _can_share(estimator) and earlier is None:
-            target = np.column_stack([target, *_percentiles(Y, widths, places)])
-            target = target[:, 0] if target.shape[1] == 1 else target
         chosen = usable & labelled & good
         rows, aside = np.flatnonzero(chosen & ~held_back), np.flatnonzero(chosen & held_back)
-        if not len(rows):
-            raise ValueError(
-                f"No galaxy is left to train {name!r} on, of {len(X)} given: {np.sum(~usable)} "
-                "have NaN inputs (in a pipeline: rejected by the selection, see the selector's "
-                f"report_ and reasons), {np.sum(~labelled)} have no label, and {np.sum(~good)} lie "
-                "outside target_limits or have no weight."
-            )
+        for each, column in zip([name] if regressor.joint else names, known.T, strict=False):
+            if not column[rows].any():
+                raise ValueError(
+                    f"No galaxy is left to train {each!r} on, of {len(X)} given: "
+                    f"{np.sum(~usable)} have NaN inputs (in a pipeline: rejected by the selection, "
+                    f"see the selector's report_ and reasons), {np.sum(~column)} have no label, "
+                    f"and {np.sum(~good)} lie outside target_limits or have no weight."
+                )
         most = regressor.max_train_samples
         if most is not None and len(rows) > most:
             rows = np.sort(rng.choice(rows, most, replace=False))
+        if regressor.share_networks and _can_share(estimator) and earlier is None:
+            target = np.column_stack([target, *_percentiles(Y, widths, places, rows)])
+            target = target[:, 0] if target.shape[1] == 1 else target
         jobs.append(Job(name, places, estimator, target, rows, aside))
     return jobs
 
@@ -212,13 +214,13 @@ def _earlier(earlier: Any, target: str) -> tuple[Any, int]:
 
 
 def _percentiles(
-    Y: np.ndarray, widths: np.ndarray | None, places: list[int]
+    Y: np.ndarray, widths: np.ndarray | None, places: list[int], rows: np.ndarray
 ) -> Iterator[np.ndarray]:
-    """Give the SPS code's 16th and 84th percentiles of those targets that have them."""
+    """Give the SPS code's 16th and 84th percentiles, of targets that have them in these rows."""
     if widths is None:
         return
     for k in places:
-        if np.isfinite(widths[:, k]).any():
+        if np.isfinite(widths[rows, k]).any():
             yield Y[:, k] - widths[:, k, 0]
             yield Y[:, k] + widths[:, k, 1]
 
