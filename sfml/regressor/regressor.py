@@ -20,7 +20,7 @@ from sfml.base import fit_method
 from sfml.compat import BaseComposition, HasMethods, Interval, StrOptions, check_sample_weight
 from sfml.flags import Flag, MissingPredictionWarning, describe, flag_where
 from sfml.parallel import run_jobs
-from sfml.recipes import ALL_TARGETS, FAMILIES, make_estimator
+from sfml.recipes import FAMILIES
 from sfml.regressor.emulators import Emulators, usable_rows
 from sfml.regressor.hold_back import FEWEST, draw_numbers
 from sfml.regressor.hold_back import row_keys as keys_of
@@ -359,11 +359,12 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
         -------
         bool
         """
-        given = self.estimators
+        given = self.estimators  # which `fit` checks
         if isinstance(given, str):
-            given = make_estimator(given, ALL_TARGETS)
-        each = [e for _, e in given] if isinstance(given, list | tuple) else [given]
-        return any(has_fit_parameter(estimator, "variants") for estimator in each)
+            return given == "mlp"
+        pairs = given if isinstance(given, list | tuple) else [("all", given)]
+        each = [pair[-1] for pair in pairs if isinstance(pair, list | tuple) and pair]
+        return any(hasattr(e, "fit") and has_fit_parameter(e, "variants") for e in each)
 
     def predict(self, X: Any, return_std: bool = False) -> Any:
         """Predict the targets of each galaxy.
