@@ -67,7 +67,7 @@ def test_the_luminosity_reaches_the_networks_as_it_is(ours, selected):
     offset = network.inputs_.offsets(pipe[:3].transform(X))[:, 0]
     np.testing.assert_allclose(offset, luminosity, atol=1e-9)
     n_inputs = len(pipe["features"].get_feature_names_out()) - 1
-    assert network.coefs_[0].shape == (2, n_inputs, 64)
+    assert network.coefs_[0].shape == (2, n_inputs, 96)
 
 
 def test_galaxies_ten_times_as_bright_have_about_ten_times_as_much(ours, selected):

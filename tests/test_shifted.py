@@ -78,17 +78,6 @@ class TestNoise:
             kept = ~np.isnan(after) & (after != before)
             assert kept.any() == noise
 
-    def test_noisier_galaxies_of_a_promised_depth_are_not_flagged_for_their_unit(self, survey):
-        X, _ = survey
-        noisier = X.copy()
-        noisier[ERRORS] *= 2.5
-        flags = []
-        for factor in (1, 3):
-            _, flag = self.fitted(X, noise_factor=factor).transform_and_flag(noisier)
-            flags.append(((flag & sfml.flags.Flag.UNIT) > 0).mean())
-        assert flags[0] > 0.9
-        assert flags[1] < 0.05
-
     def test_the_parameter_reaches_the_selector(self):
         for recipe, factor in (("sfml", 3), ("surana2020", 1)):
             assert sfml.make_star_formation_pipeline(recipe)["select"].noise_factor == factor

@@ -43,11 +43,8 @@ class UnitGuard(NamedTuple):
     noise: tuple[float, float] = (-np.inf, np.inf)  # dex
 
     @classmethod
-    def learn(cls, photometry: Photometry, noise_factor: float = 1) -> UnitGuard:
-        """Learn from the galaxies of a `fit`; fewer than 100 make a guard that lets all pass.
-
-        Galaxies may be noisier than those by `noise_factor`.
-        """
+    def learn(cls, photometry: Photometry) -> UnitGuard:
+        """Learn from the galaxies of a `fit`; fewer than 100 make a guard that lets all pass."""
         logs = _logs(photometry.flux)
         known = np.isfinite(logs)
         typical = np.where(known, logs, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
@@ -62,8 +59,7 @@ class UnitGuard(NamedTuple):
         guard = guard._replace(
             floor=_quantiles(photometry.error, 0.1), relative=_quantiles(relative, 0.02)
         )
-        low, high = _range(guard.noise_of(photometry), _NOISE_MARGIN)
-        return guard._replace(noise=(low, high + np.log10(noise_factor)))
+        return guard._replace(noise=_range(guard.noise_of(photometry), _NOISE_MARGIN))
 
     @np.errstate(all="ignore")
     def brightness_of(self, photometry: Photometry) -> np.ndarray:

@@ -225,7 +225,7 @@ class GamaSampleSelector(TransformerMixin, BaseEstimator):
         self._warn_of_large_cuts()
         if self.unit_guard and self.bands_ is not None:
             kept = ~any_of(cuts, len(photometry.flux))
-            self._guard = UnitGuard.learn(photometry.rows(kept), self.noise_factor_)
+            self._guard = UnitGuard.learn(photometry.rows(kept))
         return self
 
     def transform(self, X: Any) -> np.ndarray:
