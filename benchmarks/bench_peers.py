@@ -5,10 +5,12 @@ held back for early stopping, if it stops early, and for calibrating its quantil
 overall), and is scored on those among the last 20 %, all three targets. Points are calibrated to
 quantiles as `StarFormationRegressor` does it for any regressor. Each method runs in a process of
 its own, with all cores, one after the other. "sfml" learns from galaxies without some of their
-bands too, "sfml, complete" does not.
+bands too, "sfml, complete" does not; "sfml, percentiles" is given the labels' 16th and 84th
+percentiles beside their medians.
 
     python benchmarks/bench_peers.py bagpipes_survey.parquet --output peers.csv --figure peers.png
     python benchmarks/bench_peers.py bagpipes_survey.parquet --without "random forest"
+    python benchmarks/bench_peers.py bagpipes_survey.parquet --labels truth
     python benchmarks/bench_peers.py --quick          # a small mock survey and few rounds
 
 Recipe "surana2020" rejects galaxies with a negative flux, half of those of that survey, so that its
@@ -23,7 +25,7 @@ import importlib.util
 import os
 import resource
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from importlib.metadata import version
 from multiprocessing import get_context
@@ -52,7 +54,8 @@ N_SVR = 10_000
 N_KERNEL_RIDGE = 5_000
 # At which the pinball loss is measured.
 LEVELS = np.array([0.01, 0.025, 0.05, 0.16, 0.3, 0.5, 0.7, 0.84, 0.95, 0.975, 0.99])
-OURS = {"sfml": {}, "sfml, complete": {"missing": "reject"}}
+PERCENTILES = "sfml, percentiles"
+OURS = {"sfml": {}, "sfml, complete": {"missing": "reject"}, PERCENTILES: {}}
 
 
 def random_forest(quick: bool) -> Any:
@@ -160,6 +163,12 @@ def nearest_neighbours(quick: bool) -> Any:
     return make_pipeline(StandardScaler(), KNeighborsRegressor(10, weights="distance"))
 
 
+def ridge(quick: bool) -> Any:
+    from sklearn.linear_model import RidgeCV
+
+    return make_pipeline(StandardScaler(), RidgeCV(np.logspace(-3, 3, 13)))
+
+
 def kernel_ridge(quick: bool) -> Any:
     from sklearn.kernel_ridge import KernelRidge
 
@@ -193,6 +202,7 @@ PEERS = {
     "RealMLP": Peer(realmlp, "pytabkit", "pytabkit"),
     "TabM": Peer(tabm, "pytabkit", "pytabkit"),
     "10 nearest neighbours": Peer(nearest_neighbours),
+    "ridge": Peer(ridge),
     "kernel ridge, 5,000 rows": Peer(kernel_ridge, max_train_samples=N_KERNEL_RIDGE),
 }
 METHODS = (*OURS, *PEERS)
@@ -245,22 +255,31 @@ def _validation_rows(method: str, X: np.ndarray, y: np.ndarray) -> dict[str, Any
     return {"eval_set": [(X, y)], **({"verbose": False} if method == "XGBoost" else {})}
 
 
-def make_pipeline_of(method: str, *, quick: bool) -> Pipeline:
-    """Make a pipeline from the catalogue to the three targets, whatever the method."""
+def make_pipeline_of(
+    method: str,
+    *,
+    quick: bool,
+    bands: sfml.BandSet = sfml.GAMA,
+    targets: Sequence[str] = sfml.TARGETS,
+) -> Pipeline:
+    """Make a pipeline from the catalogue to the targets, whatever the method."""
+    survey = {"bands": bands, "targets": targets, "missing": "reject"}
     if method in OURS:
-        pipe = sfml.make_star_formation_pipeline(random_state=0, **OURS[method])
-        epochs = {f"regress__{target}__epochs": QUICK_ROUNDS for target in sfml.TARGETS}
+        pipe = sfml.make_star_formation_pipeline(
+            random_state=0, **{**survey, "missing": "allow", **OURS[method]}
+        )
+        epochs = {f"regress__{target}__epochs": QUICK_ROUNDS for target in targets}
         return pipe.set_params(**epochs) if quick else pipe
     peer = PEERS[method]
     regressor = sfml.StarFormationRegressor(
-        [(target, PeerRegressor(method, quick=quick)) for target in sfml.TARGETS],
+        [(target, PeerRegressor(method, quick=quick)) for target in targets],
         max_train_samples=peer.max_train_samples,
         random_state=0,
     )
     if peer.our_features:
-        pipe = sfml.make_star_formation_pipeline(missing="reject", noise_factor=1)
+        pipe = sfml.make_star_formation_pipeline(noise_factor=1, **survey)
         return pipe.set_params(scale="passthrough", regress=regressor)
-    select = sfml.make_star_formation_pipeline(missing="reject")["select"]
+    select = sfml.make_star_formation_pipeline(**survey)["select"]
     return make_pipeline(
         select,
         RobustScaler(with_centering=False),
@@ -274,9 +293,11 @@ def _arcsinh(scaled: np.ndarray) -> np.ndarray:
     return np.arcsinh(10 * scaled)
 
 
-def measure(method: str, path: str | None, quick: bool) -> dict[str, Any]:
+def measure(method: str, path: str | None, labels: str, quick: bool) -> dict[str, Any]:
     """Train, score and time one method; the time to train includes the import of its package."""
-    X_train, X_test, y_train, y_test = load_complete(path, quick=quick)
+    labels = "percentiles" if method == PERCENTILES else labels
+    X_train, X_test, y_train, y_test = load_complete(path, quick=quick, labels=labels)
+    y_test = y_test[list(sfml.TARGETS)]
     pipe = make_pipeline_of(method, quick=quick)
     cpu_before = time.process_time()
     fit_s = _seconds(lambda: pipe.fit(X_train, y_train))
@@ -378,6 +399,7 @@ def main() -> None:
     parser.add_argument("catalogue", nargs="?", help=HELP)
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--without", nargs="+", choices=METHODS, default=[])
+    parser.add_argument("--labels", choices=("medians", "truth"), default="medians")
     parser.add_argument("--quick", action="store_true", help="a small mock survey, few rounds")
     parser.add_argument("--output", type=Path, help="CSV file to write the table to")
     parser.add_argument("--figure", type=Path, help="PNG file to draw sigma against time in")
@@ -386,14 +408,16 @@ def main() -> None:
         parser.error("name a catalogue, or ask for --quick")
     results = []
     for method in args.methods:
-        if method in args.without:
+        if method in args.without or (method == PERCENTILES and args.labels == "truth"):
             continue
         if not is_installed(method):
             print(f"{method}: skipped, {PEERS[method].package} is not installed", flush=True)
             continue
         # A process apart, whose peak memory nothing else has raised.
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
-            result = process.submit(measure, method, args.catalogue, args.quick).result()
+            result = process.submit(
+                measure, method, args.catalogue, args.labels, args.quick
+            ).result()
         print(f"{method}: trained in {result['fit_s']:.1f} s", flush=True)
         results.append(result)
         table = pd.DataFrame(results)

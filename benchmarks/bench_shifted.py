@@ -26,11 +26,10 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from catalogues import select_complete
+from catalogues import TRUTH, select_complete
 
 import sfml
 
-TRUTH = dict(zip(sfml.TARGETS, ("true_log_mass", "true_log_sfr", "true_log_ldust"), strict=True))
 NOISE = 3.0
 N_MOCK = 20_000
 FLUXES, ERRORS = list(sfml.GAMA.flux_columns), list(sfml.GAMA.error_columns)

@@ -16,6 +16,7 @@ QUICK = {
     "ablation.py": [],
     "bench_grid.py": [],
     "bench_intervals.py": ["--methods", "mlp", "random_forest"],
+    "bench_learning_curve.py": [],
     "bench_missing.py": [],
     "bench_peers.py": ["--methods", "sfml, complete", "sklearn MLP", "sklearn HGB"],
     "bench_predict.py": ["--recipe", "sfml"],
