@@ -114,9 +114,13 @@ class Survey:
         ]
         for band, wavelength in zip(bands.names, bands.wavelengths, strict=True):
             known = [
-                f"{code} {names[band]}" for code, names in self.filter_names.items() if band in names
+                f"{code} {names[band]}"
+                for code, names in self.filter_names.items()
+                if band in names
             ]
-            lines.append(f"  {band}, {wavelength:g} micron" + "".join(f"; {each}" for each in known))
+            lines.append(
+                f"  {band}, {wavelength:g} micron" + "".join(f"; {each}" for each in known)
+            )
         return "\n".join(lines)
 
     def _facts(self) -> Iterable[tuple[str, str | None]]:
@@ -296,7 +300,7 @@ def _make_survey(name: str, table: Any) -> Survey:
     if not isinstance(table, dict):
         raise ValueError(f"expected a table [{name}]; got {table!r}.")
     _check_keys(table, _KEYS)
-    _check_texts(table, (*_TEXTS, "inverse_variance"))
+    _check_values(table)
     bands = table.get("bands")
     if not (isinstance(bands, list) and bands and all(isinstance(each, dict) for each in bands)):
         raise ValueError(
@@ -342,7 +346,10 @@ def _check_keys(table: Mapping[str, Any], known: Iterable[str], where: str = "")
             raise ValueError(f"{where}{error}") from None
 
 
-def _check_texts(table: Mapping[str, Any], keys: Iterable[str]) -> None:
-    for key in keys:
-        if key in table and not isinstance(table[key], str):
+def _check_values(table: Mapping[str, Any]) -> None:
+    for key in table.keys() - {"bands", "missing_codes"}:
+        if not isinstance(table[key], str):
             raise ValueError(f"{key} must be text; got {table[key]!r}.")
+    codes = table.get("missing_codes", [])
+    if not (isinstance(codes, list) and all(type(code) in (int, float) for code in codes)):
+        raise ValueError(f"missing_codes must be a list of numbers; got {codes!r}.")
