@@ -7,6 +7,7 @@ from urllib.parse import parse_qs
 import numpy as np
 import pandas as pd
 import pytest
+from astropy.io import fits
 from astropy.table import Table
 from local_server import Handler, break_off, hang, refuse, serve
 
@@ -45,7 +46,9 @@ def fits_files(tmp_path_factory) -> dict[str, bytes]:
     folder = tmp_path_factory.mktemp("fits")
     files = {}
     for path, frame in ((LAMBDAR_PATH, LAMBDAR), (MAGPHYS_PATH, MAGPHYS)):
-        Table.from_pandas(frame).write(folder / "table.fits", overwrite=True)
+        hdus = [fits.PrimaryHDU(), fits.ImageHDU(np.zeros((64, 64)))]
+        hdus.append(fits.table_to_hdu(Table.from_pandas(frame)))
+        fits.HDUList(hdus).writeto(folder / "table.fits", overwrite=True)
         files[path] = (folder / "table.fits").read_bytes()
     return files
 
@@ -100,11 +103,11 @@ class TestFetch:
         assert joined.attrs["gama_join"]["n_joined"] == 3
 
     def test_a_broken_download(self, server):
-        server.faults = [break_off(3000)]
+        server.faults = [break_off(16_384)]
         X, _ = fetch(server)
         assert len(X) == 3
         assert [request.headers.get("Range") for request in server.asked] == [
-            *(None, "bytes=3000-", None)
+            *(None, "bytes=16384-", None)
         ]
 
     def test_hashes(self, server, fits_files, tmp_path):

@@ -27,7 +27,7 @@ USER_AGENT = (
 _KNOWN_HASH = re.compile(
     r"(sha256:)?[0-9a-f]{64}|sha1:[0-9a-f]{40}|md5:[0-9a-f]{32}", re.IGNORECASE
 )
-_BLOCK = 2**16  # bytes
+_BLOCK = 2**14  # bytes; what has come of the last one is lost if the connection breaks
 
 
 def data_folder(folder: str | os.PathLike[str] | None = None) -> Path:

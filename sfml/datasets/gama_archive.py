@@ -186,9 +186,11 @@ def query_gama(
         query += f" WHERE {where}"
     table = _run(query, service, maxrec, timeout)
     _rename(table, [*of_lambdar, *of_magphys])
-    return load_gama(
-        table[of_lambdar], table[[_ID, *of_magphys]], bands=bands, percentiles=percentiles
+    lambdar, magphys = (
+        table[[name for name in names if name in table.colnames]]
+        for names in (of_lambdar, [_ID, *of_magphys])
     )
+    return load_gama(lambdar, magphys, bands=bands, percentiles=percentiles)
 
 
 def _quoted(column: str) -> str:
