@@ -61,8 +61,10 @@ def fetch_gama(
 
     Returns
     -------
-    X, y : DataFrame
-        Fluxes, errors and redshifts, and labels in dex, as `load_gama` returns them.
+    X : DataFrame of shape (n_galaxies, 2 * n_bands + 1)
+        Fluxes and errors in ``bands.unit``, and the redshift, indexed by CATAID.
+    y : DataFrame of shape (n_galaxies, 3 or 9)
+        Labels in dex, indexed by CATAID; both are as `load_gama` returns them.
     joined : DataFrame
         Only if ``return_X_y=False``: every column of both tables.
 
@@ -145,8 +147,10 @@ def query_gama(
 
     Returns
     -------
-    X, y : DataFrame
-        Fluxes, errors and redshifts, and labels in dex, as `load_gama` returns them.
+    X : DataFrame of shape (n_galaxies, 2 * n_bands + 1)
+        Fluxes and errors in ``bands.unit``, and the redshift, indexed by CATAID.
+    y : DataFrame of shape (n_galaxies, 3 or 9)
+        Labels in dex, indexed by CATAID; both are as `load_gama` returns them.
 
     Raises
     ------
@@ -227,7 +231,7 @@ def _run(query: str, service: str, maxrec: int | None, timeout: float) -> Any:
 
 
 def _session(timeout: float) -> Any:
-    requests = needed("requests")
+    import requests  # which pyvo needs
 
     class Session(requests.Session):
         def request(self, *args: Any, **kwargs: Any) -> Any:
