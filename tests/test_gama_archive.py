@@ -115,10 +115,12 @@ class TestFetch:
         fetch(server, known_hash={"MagPhysv06": right})
         with pytest.raises(ValueError, match=r"LambdarCatv01\.fits' is not the file with known_h"):
             fetch(server, known_hash={"LambdarCatv01": right})
-        with pytest.raises(
-            ValueError, match=r"entries for MagPhys; the files are LambdarCatv01, M"
-        ):
-            fetch(server, known_hash={"MagPhys": right})
+
+    @pytest.mark.parametrize("known_hash", [{"MagPhys": "0" * 64}, "0" * 64, ["MagPhysv06"]])
+    def test_what_is_no_mapping_of_the_files(self, server, known_hash):
+        with pytest.raises(ValueError, match=r"mapping of 'LambdarCatv01' or 'MagPhysv06' to a ha"):
+            fetch(server, known_hash=known_hash)
+        assert not server.asked
 
     def test_a_wrong_hash(self, server, tmp_path):
         with pytest.raises(

@@ -94,11 +94,17 @@ def _download(
     name = f"{path.name}.part" if is_alone else f".{uuid4().hex}-{path.name}.part"
     downloader = _Downloader(path.with_name(name), timeout)
     try:
-        pooch.retrieve(url, known_hash, fname=path.name, path=path.parent, downloader=downloader)
+        cache = pooch.create(
+            path.parent, base_url="", registry={path.name: known_hash}, urls={path.name: url}
+        )
+        cache.fetch(path.name, downloader=downloader)
     except requests.RequestException as error:
+        kept = downloader.size() if is_alone else 0
         raise ConnectionError(
-            f"{url!r} could not be downloaded: {_reason(error, timeout)}. To do it by hand, open "
-            f"that address in a browser, save the file as {str(path)!r}, and call again."
+            f"{url!r} could not be downloaded: {_reason(error, timeout)}. "
+            + (f"{kept} bytes are kept, and the next call asks for the rest. " if kept else "")
+            + f"To do it by hand, open that address in a browser, save the file as {str(path)!r}, "
+            "and call again."
         ) from error
     except ValueError as error:  # pooch's, where the hash is another
         raise ValueError(
@@ -136,12 +142,12 @@ class _Downloader:
             requests.exceptions.ChunkedEncodingError,
         )
         while True:
-            before = self._size()
+            before = self.size()
             try:
                 self._fetch_rest(url)
                 break
             except broken:
-                if self._size() <= before:  # asking again would bring no more
+                if self.size() <= before:  # asking again would bring no more
                     raise
         self.partial.replace(output_file)
         self.forget()
@@ -151,14 +157,15 @@ class _Downloader:
         self.partial.unlink(missing_ok=True)
         self.version.unlink(missing_ok=True)
 
-    def _size(self) -> int:
+    def size(self) -> int:
+        """Count the bytes that are there."""
         return self.partial.stat().st_size if self.partial.is_file() else 0
 
     def _fetch_rest(self, url: str) -> None:
         """Ask for what is lacking, and write it; for all of it if the server does not go on."""
         import requests
 
-        start = self._size() if self.version.is_file() else 0
+        start = self.size() if self.version.is_file() else 0
         headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
         if start:
             headers["Range"] = f"bytes={start}-"
@@ -177,8 +184,8 @@ class _Downloader:
             with self.partial.open("ab") as file:
                 for block in response.iter_content(_BLOCK):
                     file.write(block)
-            if total is not None and self._size() < total:
-                raise requests.ConnectionError(f"it ends after {self._size()} of {total} bytes")
+            if total is not None and self.size() < total:
+                raise requests.ConnectionError(f"it ends after {self.size()} of {total} bytes")
 
     def _begin(self, response: Any) -> None:
         self.forget()

@@ -103,10 +103,11 @@ def fetch_gama(
     >>> from sfml import fetch_gama
     >>> X, y = fetch_gama()                                            # doctest: +SKIP
     """
-    hashes = dict(known_hash or {})
-    if strange := sorted(hashes.keys() - _FILES.keys()):
+    hashes = known_hash if known_hash is not None else {}
+    if not isinstance(hashes, Mapping) or not hashes.keys() <= _FILES.keys():
         raise ValueError(
-            f"known_hash has entries for {', '.join(strange)}; the files are {', '.join(_FILES)}."
+            f"known_hash must be a mapping of {' or '.join(map(repr, _FILES))} to a hash; got "
+            f"{known_hash!r}."
         )
     folder = data_folder(data_home)
     lambdar, magphys = (
