@@ -144,11 +144,17 @@ class TestFetch:
         with pytest.raises(ConnectionError, match=r"within the timeout of 0\.2 seconds"):
             fetch(server, timeout=0.2)
 
-    def test_a_page_in_place_of_the_file(self, server):
+    def test_a_page_in_place_of_the_file(self, server, tmp_path):
         """As a portal of a hotel answers."""
-        server.files[LAMBDAR_PATH] = b"<html>Please log in</html>"
-        with pytest.raises(ValueError, match=r"Cannot read .*LambdarCatv01\.fits"):
+        page = b"<html>Please log in</html>"
+        data, server.files[LAMBDAR_PATH] = server.files[LAMBDAR_PATH], page
+        with pytest.raises(
+            ConnectionError, match=r"is another file, and was not kept: it begins wi"
+        ):
             fetch(server)
+        assert [path.name for path in tmp_path.iterdir()] == [".LambdarCatv01.fits.lock"]
+        server.files[LAMBDAR_PATH] = data
+        assert len(fetch(server)[0]) == 3
 
     def test_the_site_is_gamas(self):
         import inspect

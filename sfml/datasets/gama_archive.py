@@ -19,6 +19,7 @@ _FILES = {
     "LambdarCatv01": "LambdarPhotometry/v01/LambdarCatv01.fits",
     "MagPhysv06": "MagPhys/v06/MagPhysv06.fits",
 }
+_FITS = (b"SIMPLE  =", b"\x1f\x8b")  # plain, or zipped by the server
 _SERVICE = "https://datacentral.org.au/vo/tap"
 _ID = "CATAID"
 
@@ -73,7 +74,8 @@ def fetch_gama(
     ImportError
         If pooch is not installed.
     ConnectionError
-        If a file is not there and cannot be downloaded. The message says how to do it by hand.
+        If a file is not there and cannot be downloaded, or what comes is no FITS file. The message
+        says how to do it by hand.
     ValueError
         If a file is not the one with its `known_hash`, has changed since it was first used, or is
         not such a table (see `load_gama`).
@@ -112,7 +114,11 @@ def fetch_gama(
     folder = data_folder(data_home)
     lambdar, magphys = (
         fetch_file(
-            f"{site.rstrip('/')}/{path}", folder, known_hash=hashes.get(name), timeout=timeout
+            f"{site.rstrip('/')}/{path}",
+            folder,
+            known_hash=hashes.get(name),
+            timeout=timeout,
+            beginnings=_FITS,
         )
         for name, path in _FILES.items()
     )
