@@ -102,6 +102,13 @@ class TestBrokenDownloads:
         check_whole(tmp_path)
         assert [request.headers.get("Range") for request in server.asked] == [None, None]
 
+    def test_nothing_is_promised_without_a_version(self, server, tmp_path):
+        server.version = ""
+        server.faults = [break_off(98_304), refuse(503)]
+        with pytest.raises(ConnectionError) as caught:
+            fetch(server, tmp_path)
+        assert "are kept" not in str(caught.value)
+
     def test_a_server_without_ranges_starts_anew(self, server, tmp_path):
         def whole(handler: Handler) -> None:
             handler.head(200, len(DATA))

@@ -108,7 +108,7 @@ def _download(url: str, path: Path, known_hash: str | None, downloader: _Downloa
         cache.fetch(path.name, downloader=downloader)
     except requests.RequestException as error:
         reason = _reason(error, downloader.timeout)
-        size = downloader.size() if downloader.goes_on else 0
+        size = downloader.size() if downloader.goes_on and downloader.version.is_file() else 0
         kept = f" {size} bytes are kept, and the next call asks for the rest." if size else ""
         raise ConnectionError(
             f"{url!r} could not be downloaded: {reason}.{kept}{by_hand}"
