@@ -21,9 +21,11 @@ _MODULE_OF = {
     "StarFormationPipeline": "pipeline",
     "StarFormationRegressor": "regressor",
     "TARGETS": "targets",
+    "fetch_gama": "datasets",
     "load_gama": "datasets",
     "make_mock_survey": "datasets",
     "make_star_formation_pipeline": "pipeline",
+    "query_gama": "datasets",
 }
 _SUBMODULES = (
     "bands",
@@ -37,6 +39,7 @@ _SUBMODULES = (
     "metrics",
     "neural",
     "selection",
+    "surveys",
     "targets",
     "triage",
     "uncertainty",
@@ -46,7 +49,7 @@ __all__ = [*_MODULE_OF, *_SUBMODULES, "__version__"]
 
 if TYPE_CHECKING:
     from sfml.bands import GAMA, BandSet
-    from sfml.datasets import load_gama, make_mock_survey
+    from sfml.datasets import fetch_gama, load_gama, make_mock_survey, query_gama
     from sfml.features import FluxFeatures
     from sfml.neural import KerasMLPRegressor
     from sfml.pipeline import StarFormationPipeline, make_star_formation_pipeline
