@@ -12,7 +12,7 @@ from scipy.special import softmax
 from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.mixture import GaussianMixture
-from sklearn.utils import check_random_state, gen_batches
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sfml.base import fit_method
@@ -442,8 +442,9 @@ def _equal_numbers(
     numbers = chosen.sum(axis=1)
     for n in np.unique(numbers):
         alike = np.flatnonzero(numbers == n)
-        for part in gen_batches(len(alike), max(1, MOST_NUMBERS // (n_matrices * (n + 1) ** 2))):
-            rows = alike[part]
+        step = max(1, MOST_NUMBERS // (n_matrices * (n + 1) ** 2))
+        for start in range(0, len(alike), step):
+            rows = alike[start : start + step]
             yield rows, np.nonzero(chosen[rows])[1].reshape(len(rows), n)
 
 
