@@ -454,19 +454,22 @@ class TestFiles:
         sfml.load(path)
 
     def test_a_write_that_fails_leaves_the_file_as_it_was(self, forest_pipe, tmp_path, monkeypatch):
-        import safetensors.numpy
-
-        def fail(tensors, path, metadata):
-            Path(path).write_bytes(b"half of it")
+        def fail(path, content):
+            path.write_text("half of it")
             raise OSError("No space left on device")
 
         path = sfml.save(forest_pipe, tmp_path / "model.safetensors")
         before = path.read_bytes()
-        monkeypatch.setattr(safetensors.numpy, "save_file", fail)
+        monkeypatch.setattr(Path, "write_bytes", fail)
         with pytest.raises(OSError, match="No space"):
             sfml.save(forest_pipe, path, overwrite=True)
         assert path.read_bytes() == before
         assert list(tmp_path.iterdir()) == [path]
+
+    def test_others_may_read_it_as_any_file(self, tmp_path):
+        path = sfml.save(sfml.make_star_formation_pipeline(), tmp_path / "model.safetensors")
+        (tmp_path / "plain").write_text("")
+        assert path.stat().st_mode == (tmp_path / "plain").stat().st_mode
 
     def test_a_file_that_is_not_there(self, tmp_path):
         with pytest.raises(FileNotFoundError):
