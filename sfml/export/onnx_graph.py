@@ -23,6 +23,8 @@ LN10 = float(np.log(10))
 class Value:
     """What one node of a graph computes; rows are its first axis."""
 
+    __array_ufunc__ = None  # an array on the left leaves the operation to the value
+
     def __init__(self, graph: Graph, name: str) -> None:
         self.graph, self.name = graph, name
 
@@ -31,6 +33,9 @@ class Value:
 
     def __sub__(self, other: Any) -> Value:
         return self.graph.add("Sub", self, other)
+
+    def __rtruediv__(self, other: Any) -> Value:
+        return self.graph.add("Div", other, self)
 
     def __rsub__(self, other: Any) -> Value:
         return self.graph.add("Sub", other, self)
