@@ -170,8 +170,12 @@ class Value:
         """Multiply with a matrix, or with a stack of them."""
         return self.graph.add("MatMul", self, matrix)
 
+    def squeezed(self, axis: int) -> Value:
+        """Leave out an axis of length 1."""
+        return self.graph.add("Squeeze", self, self.graph.constant(np.array([axis])))
+
     def shaped(self, *shape: int) -> Value:
-        """Give it another shape; -1 stands for what is left, 0 for what it was."""
+        """Give it another shape; 0 stands for what it was, as of the rows, which may be none."""
         return self.graph.add("Reshape", self, self.graph.constant(np.array(shape)))
 
 

@@ -73,7 +73,7 @@ def to_onnx(
 
     Notes
     -----
-    Numbers are those of the pipeline to 1e-5 dex. A galaxy that lies within rounding of the edge of
+    Numbers are those of the pipeline to 1e-5 dex, if a scaler standardises the features. A galaxy that lies within rounding of the edge of
     a bin of the calibration may count to its other side; so may a score that equals its limit. Left
     to the caller are checks of a catalogue as a whole: that it is in the unit of training, and that
     there is no infinity. Of galaxies with missing bands, 1,000 need about 300 MB at a time.
@@ -164,7 +164,7 @@ def _add_up(graph: Graph, flags: dict[Flag, Value]) -> None:
         number = where.number() * float(flag)
         total = number if total is None else total + number
     assert total is not None
-    graph.add("Cast", total.shaped(-1), name="flags", to=7)  # int64
+    graph.add("Cast", total.squeezed(1), name="flags", to=7)  # int64
 
 
 def _as_model(

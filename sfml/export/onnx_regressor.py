@@ -81,7 +81,7 @@ def predict(
             middle = list(raw.levels).index(0.5)
             medians[k] = raw.values.columns([middle]).unless(~usable)
             wanted = asked.columns(range(3, 3 + len(levels))).unless(~usable)
-            quantiles[k] = wanted.shaped(0, 1, -1)
+            quantiles[k] = wanted.shaped(0, 1, len(levels))
     return Predictions(
         graph.join(*(medians[k] for k in range(n_targets))),
         graph.join(*(quantiles[k] for k in range(n_targets))),
@@ -100,7 +100,7 @@ def run_network(graph: Graph, X: Value, network: Any) -> list[Quantiles]:
     for coef, bias in zip(coefs[:-1], biases[:-1], strict=True):
         hidden = _activate(graph, spec.activation, hidden.times(coef) + bias)
     each = hidden.times(coefs[-1]) + biases[-1]  # (n_networks, n, n_outputs * n_quantiles)
-    mean = each.mean(0).shaped(-1, coefs[-1].shape[-1])
+    mean = each.mean(0).squeezed(0)
     offset = None
     if inputs.offset is not None:
         offset = X.columns([inputs.offset]) * inputs.slope + inputs.intercept
@@ -128,7 +128,7 @@ def _as_quantiles(
         return Quantiles(values.columns([0] * len(LEVELS)), LEVELS, None)
     medians = each.columns([median], axis=2)
     deviation = medians - medians.mean(0)
-    spread = (deviation * deviation).mean(0).sqrt().shaped(-1, 1)
+    spread = (deviation * deviation).mean(0).sqrt().squeezed(0)
     return Quantiles(values, tuple(levels), spread)
 
 
@@ -270,10 +270,10 @@ def _score(graph: Graph, X: Value, domain: Any, optional: Sequence[Sequence[int]
     far = rules_of_domain.FARTHEST
     standard = ((chosen.or_zero() - domain.location_) / domain.scale_).at_least(-far).at_most(far)
     # (n, n_components, n_features): a missing feature is 0 off the mean until it is taken out.
-    offsets = standard.shaped(-1, 1, n_features) - domain.means_[np.newaxis]
-    offsets = graph.where(missing.shaped(-1, 1, n_features), 0.0, offsets)
-    pulls = offsets.shaped(-1, n_components, 1, n_features).times(domain.precisions_[np.newaxis])
-    pulls = pulls.shaped(-1, n_components, n_features)
+    offsets = standard.shaped(0, 1, n_features) - domain.means_[np.newaxis]
+    offsets = graph.where(missing.shaped(0, 1, n_features), 0.0, offsets)
+    pulls = offsets.shaped(0, n_components, 1, n_features).times(domain.precisions_[np.newaxis])
+    pulls = pulls.shaped(0, n_components, n_features)
     squared = (offsets * pulls).sum(2)
     log_norms = squared * 0.0 + domain._log_norms[np.newaxis, :, np.newaxis]
     places = {int(column): place for place, column in enumerate(domain.informative_)}
@@ -283,8 +283,8 @@ def _score(graph: Graph, X: Value, domain: Any, optional: Sequence[Sequence[int]
         squared, log_norms = _take_out(
             graph, domain.precisions_, bands, missing, pulls, squared, log_norms
         )
-    membership = graph.add("Softmax", (log_norms - squared / 2.0).shaped(0, -1), axis=1)
-    expected = (membership * squared.shaped(0, -1)).sum()
+    membership = graph.add("Softmax", (log_norms - squared / 2.0).squeezed(2), axis=1)
+    expected = (membership * squared.squeezed(2)).sum()
     n_observed = (~missing).number().sum()
     known = n_observed.at_least(1.0)
     return ((known - expected) / (known * 2.0).sqrt()).unless(n_observed.equals(0))
@@ -312,7 +312,7 @@ def _take_out(
         here, rest = range(n), range(n, n + n_left)
         rows = block.columns(here, axis=2)  # (n_rows, n_components, n, n + n_left)
         inverse, determinant = _invert(graph, rows.columns(here, axis=3), n)
-        absent = missing.columns(band[:1]).number().shaped(-1, 1, 1, 1)
+        absent = missing.columns(band[:1]).number().shaped(0, 1, 1, 1)
         share = inverse * absent
         pull = pulls.columns(here, axis=2)
         pushed = share.times(pull)
