@@ -112,7 +112,7 @@ def test_odd_galaxies_are_among_those_compared(gappy_pipe, others):
     "parameters",
     [
         {"recipe": "surana2020"},
-        {"recipe": "surana2020", "joint": True},
+        pytest.param({"recipe": "surana2020", "joint": True}, marks=pytest.mark.slow),
         {"targets": ("sfr",)},
         {"targets": ("sfr", "stellar_mass"), "upper_limits": 3.0, "noise_factor": 1},
         {"redshift": "none", "targets": ("stellar_mass", "redshift")},

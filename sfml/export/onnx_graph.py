@@ -82,7 +82,7 @@ class Value:
         """Say where it is neither NaN nor infinite."""
         return ~(self.is_nan() | self.graph.add("IsInf", self))
 
-    def columns(self, places: Sequence[int], axis: int = 1) -> Value:
+    def columns(self, places: Sequence[int] | np.ndarray, axis: int = 1) -> Value:
         """Choose columns, in this order."""
         chosen = self.graph.constant(np.asarray(places, dtype=np.int64))
         return self.graph.add("Gather", self, chosen, axis=axis)

@@ -73,10 +73,11 @@ def to_onnx(
 
     Notes
     -----
-    Numbers are those of the pipeline to 1e-5 dex, if a scaler standardises the features. A galaxy that lies within rounding of the edge of
-    a bin of the calibration may count to its other side; so may a score that equals its limit. Left
-    to the caller are checks of a catalogue as a whole: that it is in the unit of training, and that
-    there is no infinity. Of galaxies with missing bands, 1,000 need about 300 MB at a time.
+    Numbers are those of the pipeline to 1e-5 dex, if a scaler standardises the features. A galaxy
+    that lies within rounding of the edge of a bin of the calibration may count to its other side;
+    so may a score that equals its limit. Left to the caller are checks of a catalogue as a whole:
+    that it is in the unit of training, and that there is no infinity. Galaxies are independent of
+    each other, and memory grows with their number: give 1,000 at a time.
     """
     onnx = _onnx()
     steps = _find_steps(pipe)
@@ -123,13 +124,14 @@ def _find_steps(pipe: Any) -> tuple[GamaSampleSelector, Any, Any, StarFormationR
                 f"to_onnx exports the networks of method='mlp'; got {type(network).__name__}. "
                 "sfml.save saves forests and SVRs too."
             )
-    return select, (features or [None])[0], (scalers or [None])[0], regress
+    return select, next(iter(features), None), next(iter(scalers), None), regress
 
 
 def _build(steps: tuple[Any, ...], levels: tuple[float, ...]) -> Graph:
     """Make the graph of a pipeline's steps."""
     select, features, scaler, regress = steps
-    graph, flags = Graph(), {}
+    graph = Graph()
+    flags: dict[Flag, Value] = {}
     values = onnx_photometry.select(graph, graph.input("catalogue"), select, flags)
     names = list(select.get_feature_names_out())
     if features is not None:

@@ -27,7 +27,8 @@ _MAY_CHANGE = {"licence", "citation"}
 
 def make_card(pipe: Any, content_hash: str, given: Mapping[str, Any] | None) -> dict[str, Any]:
     """Describe a pipeline, or a part of one, and add what its author says of it."""
-    steps = dict(getattr(pipe, "_fitted_steps", None) or getattr(pipe, "steps", ()))
+    given_steps: Any = getattr(pipe, "_fitted_steps", getattr(pipe, "steps", ()))
+    steps = dict(given_steps)
     parts = [pipe, *steps.values()]
     select = next((part for part in parts if isinstance(part, GamaSampleSelector)), None)
     regress = next((part for part in parts if isinstance(part, StarFormationRegressor)), None)

@@ -25,7 +25,7 @@ DOCUMENT = "sfml"
 LARGEST_HEADER = 50_000_000
 _LENGTH = 8  # bytes that hold the header's length
 
-DTYPES = {
+DTYPES: dict[str, np.dtype] = {
     "F64": np.dtype(np.float64),
     "F32": np.dtype(np.float32),
     "I64": np.dtype(np.int64),

@@ -104,7 +104,7 @@ class _Decoder:
             self.objects.append(trees.make_tree(attributes))
             return
         assert known.style == OBJECT
-        made = object.__new__(known.load())
+        made: Any = object.__new__(known.load())
         vars(made).update(attributes)
         known.check(made)
         self.objects.append(made)

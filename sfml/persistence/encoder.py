@@ -225,7 +225,7 @@ class _Encoder:
         return {key: self.write(v, f"{path}[{key!r}]", depth + 1) for key, v in items.items()}
 
     def _write_record(self, name: str, value: Any, path: str, depth: int) -> dict[str, Any]:
-        fields = value._asdict() if isinstance(value, tuple) else dict(vars(value))
+        fields = value._asdict() if hasattr(value, "_asdict") else dict(vars(value))
         _check_attributes(set(fields), set(KNOWN[name].attributes), value, path)
         written = {key: self.write(fields[key], _join(path, key), depth + 1) for key in fields}
         return {"record": name, "fields": written}

@@ -16,7 +16,7 @@ class Kind(NamedTuple):
     name: str
     accepts: Callable[[Any], bool]
 
-    def __or__(self, other: Kind) -> Kind:  # type: ignore[override]
+    def __or__(self, other: Kind) -> Kind:
         """Accept what one of two kinds accepts."""
         return Kind(f"{self.name} or {other.name}", lambda v: self.accepts(v) or other.accepts(v))
 
