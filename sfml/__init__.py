@@ -22,10 +22,12 @@ _MODULE_OF = {
     "StarFormationRegressor": "regressor",
     "TARGETS": "targets",
     "fetch_gama": "datasets",
+    "load": "persistence",
     "load_gama": "datasets",
     "make_mock_survey": "datasets",
     "make_star_formation_pipeline": "pipeline",
     "query_gama": "datasets",
+    "save": "persistence",
 }
 _SUBMODULES = (
     "bands",
@@ -38,6 +40,7 @@ _SUBMODULES = (
     "flags",
     "metrics",
     "neural",
+    "persistence",
     "selection",
     "surveys",
     "targets",
@@ -52,6 +55,7 @@ if TYPE_CHECKING:
     from sfml.datasets import fetch_gama, load_gama, make_mock_survey, query_gama
     from sfml.features import FluxFeatures
     from sfml.neural import KerasMLPRegressor
+    from sfml.persistence import load, save
     from sfml.pipeline import StarFormationPipeline, make_star_formation_pipeline
     from sfml.regressor import StarFormationRegressor
     from sfml.selection import GamaSampleSelector, SelectionReport

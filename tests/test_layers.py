@@ -35,6 +35,7 @@ LAYERS = [
     {"datasets"},
     {"recipes"},
     {"regressor"},
+    {"persistence"},  # names the classes above it, which it imports when a file holds them
     {"pipeline"},
     {"triage", "explain"},
     {"displays", "export"},
@@ -51,6 +52,7 @@ ESTIMATORS = {"selection", "features", "neural", "recipes", "regressor", "pipeli
 IN_FUNCTIONS_ONLY = {
     *("matplotlib", "astropy", "corner", "qp", "tensorflow", "keras", "scikeras"),
     *("pooch", "pyvo", "requests"),
+    *("safetensors", "onnx", "onnxruntime"),
 }
 IMPORTS_KERAS = {"sfml.neural.trainer", "sfml.neural.network", "sfml.neural.progress"}
 
