@@ -36,6 +36,7 @@ _SUBMODULES = (
     "flags",
     "metrics",
     "neural",
+    "scale",
     "selection",
     "targets",
     "triage",

@@ -37,7 +37,7 @@ LAYERS = [
     {"regressor"},
     {"pipeline"},
     {"triage", "explain"},
-    {"displays", "export"},
+    {"displays", "export", "scale"},
     {""},  # `import sfml` uses everything: for those on top alone
     {"cli"},
     {"__main__"},
@@ -49,6 +49,7 @@ ARRAYS_ONLY = {"metrics", "displays"}
 ESTIMATORS = {"selection", "features", "neural", "recipes", "regressor", "pipeline"}
 
 IN_FUNCTIONS_ONLY = {"matplotlib", "astropy", "corner", "qp", "tensorflow", "keras", "scikeras"}
+IN_FUNCTIONS_ONLY |= {"dask", "lsdb", "nested_pandas"}
 IMPORTS_KERAS = {"sfml.neural.trainer", "sfml.neural.network", "sfml.neural.progress"}
 
 
