@@ -29,7 +29,7 @@ def dataset(table, tmp_path):
 
 def catalogue_of(table: pd.DataFrame, n_pieces: int, chunk_rows: int) -> Catalogue:
     rows = np.array_split(np.arange(len(table)), n_pieces)
-    pieces = [lambda columns, part=part: table.iloc[part][columns] for part in rows]
+    pieces = [lambda part=part: table.iloc[part] for part in rows]
     return Catalogue(pieces, {"Z": "Z"}, ["sfr"], chunk_rows)
 
 

@@ -86,9 +86,11 @@ def fit_dataset(
     for name, value, least in (("sample_rows", sample_rows, 2), ("chunk_rows", chunk_rows, 1)):
         if not isinstance(value, int | np.integer) or value < least:
             raise ValueError(f"{name} must be a whole number of at least {least}; got {value!r}.")
-    available, pieces = _pieces_of(dataset)
+    available = _names_of(dataset)
     inputs = _input_columns(pipe, columns or {}, available)
-    catalogue = Catalogue(pieces, inputs, _labels_of(pipe, labels, available), int(chunk_rows))
+    targets = _labels_of(pipe, labels, available)
+    pieces = _pieces_of(dataset, list(dict.fromkeys([*inputs.values(), *targets])))
+    catalogue = Catalogue(pieces, inputs, targets, int(chunk_rows))
     seed = int(check_random_state(random_state).randint(2**31 - 1))
     X, y = catalogue.sample(int(sample_rows), seed)
     return pipe.fit(X, y, **{f"{pipe.steps[-1][0]}__chunks": catalogue})
@@ -102,7 +104,7 @@ class Catalogue:
     Parameters
     ----------
     pieces : list of callable
-        Each gives one piece, as a DataFrame with the columns it is asked for.
+        Each reads one piece, as a DataFrame.
     inputs : dict of str to str
         The columns that the pipeline knows, and their names in the catalogue.
     labels : list of str
@@ -113,7 +115,7 @@ class Catalogue:
 
     def __init__(
         self,
-        pieces: list[Callable[[list[str]], pd.DataFrame]],
+        pieces: Sequence[Callable[[], pd.DataFrame]],
         inputs: dict[str, str],
         labels: list[str],
         chunk_rows: int,
@@ -126,43 +128,58 @@ class Catalogue:
 
     def sample(self, n_rows: int, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Draw rows at random, in the order of the catalogue, and count all on the way."""
-        drawn, numbers = pd.DataFrame(), np.empty(0)
+        drawn: list[pd.DataFrame] = []
+        numbers: list[np.ndarray] = []
+        highest = 1.0
         self.n_rows = 0
-        for k in range(len(self.pieces)):
-            piece = self._read(k)
+        for k, read in enumerate(self.pieces):
+            piece = read()
             self.n_rows += len(piece)
-            numbers = np.append(numbers, np.random.default_rng([seed, k]).random(len(piece)))
-            drawn = pd.concat([drawn, piece], ignore_index=True)
-            if len(drawn) > n_rows:  # keep those with the lowest numbers of all so far
-                kept = np.sort(np.argpartition(numbers, n_rows)[:n_rows])
-                drawn, numbers = drawn.iloc[kept], numbers[kept]
+            of_rows = np.random.default_rng([seed, k]).random(len(piece))
+            drawn.append(piece[of_rows <= highest])
+            numbers.append(of_rows[of_rows <= highest])
+            if sum(map(len, drawn)) > 2 * n_rows:
+                drawn, numbers = _lowest(drawn, numbers, n_rows)
+                highest = numbers[0].max()
         if not self.n_rows:
             raise ValueError("The dataset has no rows: a catalogue to fit needs galaxies.")
-        return self._split(drawn)
+        return self._split(_lowest(drawn, numbers, n_rows)[0][0])
 
     def chunks(self, seed: int) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
         """Give X and y of all rows once, in shuffled chunks."""
         rng = np.random.default_rng(seed)
-        waiting = pd.DataFrame()
+        waiting: list[pd.DataFrame] = []
         for k in rng.permutation(len(self.pieces)):
-            waiting = pd.concat([waiting, self._read(k)], ignore_index=True)
-            if len(waiting) < self.chunk_rows:
-                continue
-            waiting = waiting.take(rng.permutation(len(waiting)))
-            while len(waiting) >= self.chunk_rows:
-                yield self._split(waiting[: self.chunk_rows])
-                waiting = waiting[self.chunk_rows :]
-        if len(waiting):
-            yield self._split(waiting.take(rng.permutation(len(waiting))))
-
-    def _read(self, k: int) -> pd.DataFrame:
-        return self.pieces[k](list(dict.fromkeys([*self.inputs.values(), *self.labels])))
+            waiting.append(self.pieces[k]())
+            if sum(map(len, waiting)) >= self.chunk_rows:
+                rows = _shuffled(waiting, rng)
+                n = len(rows) - len(rows) % self.chunk_rows
+                for start in range(0, n, self.chunk_rows):
+                    yield self._split(rows[start : start + self.chunk_rows])
+                waiting = [rows[n:]]
+        rows = _shuffled(waiting, rng)
+        if len(rows):
+            yield self._split(rows)
 
     def _split(self, table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Part a table into X, under the names that the pipeline knows, and y."""
         table = table.reset_index(drop=True)
         X = table[list(self.inputs.values())].set_axis(list(self.inputs), axis=1)
         return X, table[self.labels]
+
+
+def _lowest(
+    tables: list[pd.DataFrame], numbers: list[np.ndarray], n_rows: int
+) -> tuple[list[pd.DataFrame], list[np.ndarray]]:
+    """Keep the rows with the lowest numbers, in their order."""
+    table, number = pd.concat(tables, ignore_index=True), np.concatenate(numbers)
+    kept = np.sort(np.argsort(number, kind="stable")[:n_rows])
+    return [table.iloc[kept]], [number[kept]]
+
+
+def _shuffled(tables: list[pd.DataFrame], rng: np.random.Generator) -> pd.DataFrame:
+    table = pd.concat(tables, ignore_index=True)
+    return table.take(rng.permutation(len(table)))
 
 
 def _input_columns(
@@ -196,22 +213,25 @@ def _labels_of(pipe: Any, labels: Sequence[str] | None, available: Sequence[str]
     return found
 
 
-def _pieces_of(
-    dataset: Any,
-) -> tuple[list[str], list[Callable[[list[str]], pd.DataFrame]]]:
-    """Take a dataset apart: the names of its columns, and functions that read its pieces."""
+def _names_of(dataset: Any) -> list[str]:
+    """List the columns of a dataset of any kind."""
     if hasattr(dataset, "get_fragments"):
-        fragments = [part for fragment in dataset.get_fragments() for part in _row_groups(fragment)]
-        schema = dataset.schema
-        return schema.names, [partial(_read_fragment, part, schema) for part in fragments]
+        return list(dataset.schema.names)
     if hasattr(dataset, "to_delayed") and hasattr(dataset, "columns"):
-        parts = dataset.to_delayed()
-        return list(dataset.columns), [partial(_read_partition, part) for part in parts]
+        return list(dataset.columns)
     raise TypeError(
         "dataset must be a pyarrow.dataset.Dataset, an lsdb.Catalog or a dask.dataframe.DataFrame; "
         f"got {type(dataset).__module__}.{type(dataset).__qualname__}. Use pipe.fit for a table in "
         "memory."
     )
+
+
+def _pieces_of(dataset: Any, columns: list[str]) -> list[Callable[[], pd.DataFrame]]:
+    """Make functions that read the pieces of a dataset: row groups, or partitions."""
+    if hasattr(dataset, "get_fragments"):
+        fragments = [part for whole in dataset.get_fragments() for part in _row_groups(whole)]
+        return [partial(_read_fragment, part, dataset.schema, columns) for part in fragments]
+    return [partial(_read_partition, part) for part in dataset[columns].to_delayed()]
 
 
 def _row_groups(fragment: Any) -> list[Any]:
@@ -223,5 +243,5 @@ def _read_fragment(fragment: Any, schema: Any, columns: list[str]) -> pd.DataFra
     return fragment.to_table(schema=schema, columns=columns).to_pandas()
 
 
-def _read_partition(partition: Any, columns: list[str]) -> pd.DataFrame:
-    return pd.DataFrame(partition.compute(scheduler="synchronous")[columns])
+def _read_partition(partition: Any) -> pd.DataFrame:
+    return pd.DataFrame(partition.compute(scheduler="synchronous"))
