@@ -74,7 +74,7 @@ def predict_catalog(
     ask = {"columns": columns, "keep": keep, "nested": nested}
     if hasattr(catalog, "hc_structure"):
         return _predict_hats(catalog, pipe, ask)
-    if hasattr(catalog, "dask") and hasattr(catalog, "map_partitions"):
+    if hasattr(catalog, "npartitions") and hasattr(catalog, "map_partitions"):
         prediction = Prediction.of(pipe, list(catalog.columns), **ask)
         few = catalog[prediction.columns]
         return few.map_partitions(predict_part, prediction, meta=prediction.table(few._meta))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -51,7 +52,7 @@ class Prediction:
         self.nested = nested
         self.names = list(self.predict({}, 0))
         # The same for the same question, in whatever process: dask names its tasks by it.
-        self.token = content_hash([content_hash(pipe), self.found, absent, keep, nested])
+        self.token = json.dumps([content_hash(pipe), self.found, absent, keep, nested])
 
     @classmethod
     def of(
