@@ -36,10 +36,13 @@ def pipe(request):
     return request.getfixturevalue(request.param)
 
 
-@pytest.fixture
-def sky(survey) -> pd.DataFrame:
-    """The catalogue with identifiers of 19 digits and coordinates, in two corners of the sky."""
-    X, _ = survey
+@pytest.fixture(scope="module")
+def sky(_survey) -> pd.DataFrame:
+    """The catalogue with identifiers of 19 digits and coordinates, in two corners of the sky.
+
+    Not to be changed.
+    """
+    X, _ = _survey
     rng = np.random.default_rng(2)
     return X.reset_index(drop=True).assign(
         CATAID=np.arange(len(X)) + 6_800_000_000_000_000_001,
@@ -59,7 +62,7 @@ def assert_same_bits(predicted, expected):
 
 class TestRowSplits:
     @settings(
-        max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+        max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
     )
     @given(st.lists(st.integers(0, 900), max_size=6), st.randoms(use_true_random=False))
     def test_parts_have_the_bits_of_the_whole(self, pipe, survey, cuts, random):
@@ -221,29 +224,31 @@ def check_nested(got, pipe, X):
     assert len(levels) > 3
 
 
+@pytest.mark.filterwarnings("ignore:The inplace keyword:DeprecationWarning")  # in LSDB 0.11
 class TestLSDB:
-    @pytest.fixture
+    @pytest.fixture(scope="class")
     def lsdb(self):
         return pytest.importorskip("lsdb", reason='LSDB is an extra: pip install "sfml[lsdb]"')
 
-    @pytest.fixture
-    def folder(self, lsdb, sky, tmp_path):
+    @pytest.fixture(scope="class")
+    def folder(self, lsdb, sky, tmp_path_factory):
         """Folder of a HATS catalogue of several partitions, with a margin."""
         catalog = lsdb.from_dataframe(
             sky,
             ra_column="ra",
             dec_column="dec",
             catalog_name="mock",
-            partition_rows=150,
+            partition_rows=250,
             margin_threshold=600.0,
         )
-        catalog.write_catalog(tmp_path / "mock", progress_bar=False)
-        return tmp_path / "mock"
+        folder = tmp_path_factory.mktemp("hats") / "mock"
+        catalog.write_catalog(folder, progress_bar=False)
+        return folder
 
-    @pytest.fixture
+    @pytest.fixture(scope="class")
     def catalog(self, lsdb, folder):
         catalog = lsdb.open_catalog(folder, columns="all")
-        assert catalog.npartitions > 4
+        assert catalog.npartitions > 3
         assert catalog.margin is not None
         return catalog
 

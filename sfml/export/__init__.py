@@ -5,6 +5,6 @@ the LSST Dark Energy Science Collaboration in which RAIL holds distributions. `s
 has RAIL stages that train and ask a pipeline. Both are optional (``pip install "sfml[rail]"``).
 """
 
-from sfml.export.qp import from_qp, to_qp
+from sfml.export.qp_ensembles import from_qp, to_qp
 
 __all__ = ["from_qp", "to_qp"]

@@ -22,7 +22,7 @@ except ImportError as missing:
     ) from missing
 
 from sfml.bands import GAMA, BandSet
-from sfml.export.qp import to_qp
+from sfml.export.qp_ensembles import to_qp
 from sfml.photometry.guard import part_of_catalogue
 from sfml.pipeline import make_star_formation_pipeline
 from sfml.targets import TARGETS

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sfml.scale.prediction import Prediction, as_arrow_types
+from sfml.scale.prediction import QUANTILES, Prediction, as_arrow_types
 from sfml.tables.writing import write_files
 
 if TYPE_CHECKING:
@@ -142,6 +142,7 @@ def _predict_batch(
     table = as_arrow_types(prediction.predict(inputs, part.num_rows), names)
     columns = {name: part[name].combine_chunks() for name in prediction.keep}
     for name in names:
-        array = pa.array(table[name].array)
+        values: Any = table[name].array
+        array = values.struct_array if name == QUANTILES else pa.array(values)
         columns[name] = array.combine_chunks() if hasattr(array, "combine_chunks") else array
     return pa.record_batch(columns)
