@@ -14,7 +14,14 @@ from sfml.scale.training import Catalogue
 
 @pytest.fixture
 def table(survey) -> pd.DataFrame:
-    return pd.concat(survey, axis=1).reset_index(drop=True)
+    """Galaxies with labels, without the SPS code's percentiles."""
+    X, y = survey
+    return pd.concat([X, y[list(sfml.TARGETS)]], axis=1).reset_index(drop=True)
+
+
+def quick(epochs: int = 3, **parameters):
+    """Make a pipeline with one small network."""
+    return make_quick_pipeline("sfml", network={"n_networks": 1, "epochs": epochs}, **parameters)
 
 
 @pytest.fixture
@@ -79,10 +86,14 @@ class TestCatalogue:
 
 
 class TestFitDataset:
-    def test_all_but_the_networks_is_as_in_memory(self, survey, dataset):
+    def test_all_but_the_networks_is_as_in_memory(self, survey):
+        import pyarrow as pa
+        import pyarrow.dataset
+
         X, y = (part.reset_index(drop=True) for part in survey)
-        whole = make_quick_pipeline("sfml").fit(X, y)
-        pipe = fit_dataset(make_quick_pipeline("sfml"), dataset, chunk_rows=300, random_state=0)
+        dataset = pyarrow.dataset.dataset(pa.Table.from_pandas(pd.concat([X, y], axis=1)))
+        whole = quick().fit(X, y)
+        pipe = fit_dataset(quick(), dataset, chunk_rows=300, random_state=0)
         np.testing.assert_array_equal(pipe["scale"].mean_, whole["scale"].mean_)
         assert str(pipe["select"].report_) == str(whole["select"].report_)
         ours, theirs = pipe["regress"], whole["regress"]
@@ -101,7 +112,7 @@ class TestFitDataset:
         X, _ = survey
         first, again, other = (
             fit_dataset(
-                make_quick_pipeline("sfml", network={"epochs": 1}),
+                quick(epochs=1),
                 dataset,
                 sample_rows=500,
                 chunk_rows=300,
@@ -113,9 +124,7 @@ class TestFitDataset:
         assert (first["sfr"] != other["sfr"]).any()
 
     def test_galaxies_beyond_the_sample_are_learnt_and_those_held_back_are_not(self, dataset):
-        pipe = fit_dataset(
-            make_quick_pipeline("sfml"), dataset, sample_rows=300, chunk_rows=250, random_state=0
-        )
+        pipe = fit_dataset(quick(), dataset, sample_rows=300, chunk_rows=250, random_state=0)
         regress = pipe["regress"]
         n_given = pipe["select"].report_.n_galaxies
         assert n_given == 300
@@ -128,13 +137,14 @@ class TestFitDataset:
 
         other = table.rename(columns={"r_flux": "r_psfFlux", "sfr": "my_sfr"})
         dataset = pyarrow.dataset.dataset(pa.Table.from_pandas(other))
-        pipe = make_quick_pipeline("sfml", targets=["my_sfr"])
+        pipe = quick(targets=["my_sfr"])
         with pytest.raises(ValueError, match=r"has no column of labels.*Name them with labels="):
-            fit_dataset(make_quick_pipeline("sfml", targets=["age"]), dataset)
+            fit_dataset(quick(targets=["age"]), dataset)
         pipe = fit_dataset(pipe, dataset, ["my_sfr"], {"r_flux": "r_psfFlux"})
         assert pipe["regress"].targets_ == ("my_sfr",)
         assert pipe.predict_table(survey[0])["my_sfr"].notna().any()
 
+    @pytest.mark.filterwarnings("ignore:The inplace keyword:DeprecationWarning")  # in LSDB 0.11
     def test_dask_and_lsdb(self, table, survey):
         dd = pytest.importorskip("dask.dataframe", reason='dask comes with "sfml[lsdb]"')
         lsdb = pytest.importorskip("lsdb")
@@ -142,7 +152,7 @@ class TestFitDataset:
         sky = table.assign(ra=rng.uniform(0, 40, len(table)), dec=rng.uniform(-9, 9, len(table)))
         catalog = lsdb.from_dataframe(sky, ra_column="ra", dec_column="dec", partition_rows=300)
         for dataset in (dd.from_pandas(table, npartitions=3), catalog):
-            pipe = make_quick_pipeline("sfml", network={"epochs": 1})
+            pipe = quick(epochs=1)
             fit_dataset(pipe, dataset, chunk_rows=400, random_state=0)
             assert pipe.predict_table(survey[0])["sfr"].notna().any()
 
@@ -152,7 +162,7 @@ class TestFitDataset:
         assert pipe.predict_quietly(survey[0]).shape == (900, 3)
 
     def test_a_failure_leaves_the_pipeline_as_it_was(self, survey, dataset, monkeypatch):
-        pipe = make_quick_pipeline("sfml").fit(*survey)
+        pipe = quick().fit(*survey)
         before = pipe.predict_table(survey[0])
 
         def fails(self, seed):
@@ -168,9 +178,9 @@ class TestFitDataset:
         with pytest.raises(ValueError, match=r"Networks alone can learn .*RandomForestRegressor"):
             fit_dataset(forest, dataset)
         with pytest.raises(ValueError, match="max_train_samples=None"):
-            fit_dataset(make_quick_pipeline("sfml", max_train_samples=100), dataset)
+            fit_dataset(quick(max_train_samples=100), dataset)
         with pytest.raises(ValueError, match="No galaxies were held back"):
-            fit_dataset(make_quick_pipeline("sfml", calibration_fraction=None), dataset)
+            fit_dataset(quick(calibration_fraction=None), dataset)
         with pytest.raises(TypeError, match=r"Use pipe.fit for a table in memory"):
             fit_dataset(forest, table)
         with pytest.raises(ValueError, match="chunk_rows must be a whole number of at least 1"):

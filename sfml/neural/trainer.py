@@ -6,6 +6,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, NamedTuple
 
 import keras
@@ -241,7 +242,7 @@ class InMemorySequential(keras.Sequential):
             callbacks.on_epoch_begin(epoch)
             logs = self._run_epoch(
                 chunks(),
-                lambda steps, epoch=epoch: (epoch + np.minimum(steps / n_steps, 1)) / epochs,
+                partial(_share_done, n_steps=n_steps, epoch=epoch, epochs=epochs),
                 n_steps,
                 shuffle=shuffle,
                 validation=validation and validation.batches,
@@ -393,6 +394,11 @@ class InMemorySequential(keras.Sequential):
         gradients = tape.gradient(loss, [v.value for v in self.trainable_variables])
         self.optimizer.apply(gradients, self.trainable_variables)
         return loss
+
+
+def _share_done(steps: np.ndarray, n_steps: int, epoch: int, epochs: int) -> np.ndarray:
+    """Share of the training that is done before steps of an epoch, which may have a few more."""
+    return (epoch + np.minimum(steps / n_steps, 1)) / epochs
 
 
 def _tell_last(chunks: Iterator[InMemoryData]) -> Iterator[tuple[InMemoryData, bool]]:

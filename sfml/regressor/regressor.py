@@ -368,7 +368,8 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
         self.posterior_targets_ = of_posterior
         self._name_estimators(jobs, Y)
         if chunks is not None:
-            self.n_train_ = {name: e.n_train_ for name, e in self.named_estimators_.items()}
+            counts = [estimator.n_train_ for estimator in self.estimators_]
+            self.n_train_ = dict(zip(self.n_train_, counts, strict=True))
         learnt = np.isin(np.arange(len(X)), np.concatenate([job.rows for job in jobs]))
         self._remember(X, learnt, earlier)
         self._learn_uncertainty(data, Y, conditions, learnt, held_back)

@@ -71,7 +71,7 @@ def predict_catalog(
     >>> len(lazy.compute())
     300
     """
-    ask = {"columns": columns, "keep": keep, "nested": nested}
+    ask: dict[str, Any] = {"columns": columns, "keep": keep, "nested": nested}
     if hasattr(catalog, "hc_structure"):
         return _predict_hats(catalog, pipe, ask)
     if hasattr(catalog, "npartitions") and hasattr(catalog, "map_partitions"):

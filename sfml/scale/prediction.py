@@ -50,7 +50,7 @@ class Prediction:
         self.absent = absent
         self.keep = keep
         self.nested = nested
-        self.names = list(self.predict({}, 0))
+        self.names = [str(name) for name in self.predict({}, 0)]
         # The same for the same question, in whatever process: dask names its tasks by it.
         self.token = json.dumps([content_hash(pipe), self.found, absent, keep, nested])
 
