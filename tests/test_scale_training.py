@@ -144,6 +144,7 @@ class TestFitDataset:
         assert pipe["regress"].targets_ == ("my_sfr",)
         assert pipe.predict_table(survey[0])["my_sfr"].notna().any()
 
+    @pytest.mark.slow
     @pytest.mark.filterwarnings("ignore:The inplace keyword:DeprecationWarning")  # in LSDB 0.11
     def test_dask_and_lsdb(self, table, survey):
         dd = pytest.importorskip("dask.dataframe", reason='dask comes with "sfml[lsdb]"')
@@ -156,6 +157,7 @@ class TestFitDataset:
             fit_dataset(pipe, dataset, chunk_rows=400, random_state=0)
             assert pipe.predict_table(survey[0])["sfr"].notna().any()
 
+    @pytest.mark.slow
     def test_recipes_with_early_stopping(self, survey, dataset):
         pipe = make_quick_pipeline("surana2020", network={"epochs": 4, "patience": 2})
         fit_dataset(pipe, dataset, chunk_rows=300, random_state=0)

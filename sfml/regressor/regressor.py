@@ -366,10 +366,7 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
         self.emulators_ = Emulators(fitted[: len(jobs)], [job.targets for job in jobs])
         self.posterior_ = fitted[-1] if posterior else None
         self.posterior_targets_ = of_posterior
-        self._name_estimators(jobs, Y)
-        if chunks is not None:
-            counts = [estimator.n_train_ for estimator in self.estimators_]
-            self.n_train_ = dict(zip(self.n_train_, counts, strict=True))
+        self._name_estimators(jobs, Y, chunked=chunks is not None)
         learnt = np.isin(np.arange(len(X)), np.concatenate([job.rows for job in jobs]))
         self._remember(X, learnt, earlier)
         self._learn_uncertainty(data, Y, conditions, learnt, held_back)
@@ -764,7 +761,7 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
         if wrong:
             raise ValueError(f"Learning from more galaxies than fit in memory: {wrong}")
 
-    def _name_estimators(self, jobs: Sequence[Job], Y: np.ndarray) -> None:
+    def _name_estimators(self, jobs: Sequence[Job], Y: np.ndarray, *, chunked: bool) -> None:
         """Give each target its regressor and its number of galaxies; a joint one its own name."""
         if self.joint:
             self.n_train_ = {jobs[0].name: len(jobs[0].rows)}
@@ -776,6 +773,9 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
                 for k, target in enumerate(self.targets_)
             }
             self.estimators_ = [self.emulators_.of(k) for k in range(len(self.targets_))]
+        if chunked:  # beyond the sample, the networks have counted
+            counts = [estimator.n_train_ for estimator in self.estimators_]
+            self.n_train_ = dict(zip(self.n_train_, counts, strict=True))
         self.named_estimators_ = Bunch(**dict(zip(self.n_train_, self.estimators_, strict=True)))
 
     def _remember(
