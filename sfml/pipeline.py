@@ -412,7 +412,7 @@ class StarFormationPipeline(Pipeline):
             **params,
         )
 
-    def chunk_inputs(self, X: Any, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    def _chunk_inputs(self, X: Any, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Transform a chunk of a catalogue to learn from; give its row keys too.
 
         Half of the galaxies are shown as they might have been observed instead, if any are to be.
@@ -504,7 +504,7 @@ class PipelineChunks(NamedTuple):
         """Give inputs, labels and row keys of each chunk."""
         rng = np.random.default_rng([seed, 1])
         for X, y in self.catalogue.chunks(seed):
-            inputs, keys = self.pipe.chunk_inputs(X, rng)
+            inputs, keys = self.pipe._chunk_inputs(X, rng)
             yield inputs, y, keys
 
 
