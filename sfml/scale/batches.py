@@ -92,7 +92,7 @@ def predict_dataset(
         )
         for part in parts:
             if part.num_rows:
-                yield _predict_batch(prediction, pa.Table.from_batches([part]), schema)
+                yield _predict_batch(prediction, pa.Table.from_batches([part]))
 
     return pa.RecordBatchReader.from_batches(schema, batches())
 
@@ -131,9 +131,7 @@ def write_parquet(
     return write_files({path: write}, overwrite=overwrite)[0]
 
 
-def _predict_batch(
-    prediction: Prediction, part: pa.Table, schema: pa.Schema | None = None
-) -> pa.RecordBatch:
+def _predict_batch(prediction: Prediction, part: pa.Table) -> pa.RecordBatch:
     """Predict for a batch; columns that are kept stay as they are."""
     import pyarrow as pa
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn import config_context
 from sklearn.utils import check_random_state
 
 from sfml.bands import GAMA, BandSet
@@ -93,7 +94,8 @@ def fit_dataset(
     catalogue = Catalogue(pieces, inputs, targets, int(chunk_rows))
     seed = int(check_random_state(random_state).randint(2**31 - 1))
     X, y = catalogue.sample(int(sample_rows), seed)
-    return pipe.fit(X, y, **{f"{pipe.steps[-1][0]}__chunks": catalogue})
+    with config_context(enable_metadata_routing=False):  # chunks are no metadata of the user's
+        return pipe.fit(X, y, **{f"{pipe.steps[-1][0]}__chunks": catalogue})
 
 
 class Catalogue:
