@@ -41,6 +41,7 @@ _SUBMODULES = (
     "metrics",
     "neural",
     "persistence",
+    "scale",
     "selection",
     "surveys",
     "targets",

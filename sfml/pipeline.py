@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -21,6 +21,7 @@ from sfml.features.flux_features import BRIGHTNESS
 from sfml.features.scaler import StandardScaler
 from sfml.persistence.encoder import encode
 from sfml.photometry import REDSHIFT_COLUMNS
+from sfml.photometry.guard import part_of_catalogue
 from sfml.recipes import ALL_TARGETS, CUTS, NOISE_FACTOR, RECIPES, make_estimator
 from sfml.regressor import StarFormationRegressor
 from sfml.regressor.hold_back import row_keys
@@ -404,6 +405,8 @@ class StarFormationPipeline(Pipeline):
             variants = np.empty((n, *np.shape(inputs)), dtype=np.float32)
             for variant, out in zip(self._variants(values, X), variants, strict=False):
                 out[:] = self._follow(self._as_selected(variant, X))[0]
+        if params.get("chunks") is not None:
+            params = params | {"chunks": PipelineChunks(self, params["chunks"])}
         regress.fit(
             inputs,
             y,
@@ -414,6 +417,19 @@ class StarFormationPipeline(Pipeline):
             offset_map=self._offset_map(inputs, brightness, names),
             **params,
         )
+
+    def _chunk_inputs(self, X: Any, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Transform a chunk of a catalogue to learn from; give its row keys too.
+
+        Half of the galaxies are shown as they might have been observed instead, if any are to be.
+        """
+        with part_of_catalogue():
+            values = np.asarray(self._first.transform(X))
+        keys = row_keys(values)
+        if self._first.varies():
+            as_observed = rng.random((len(values), 1)) < 0.5
+            values = np.where(as_observed, values, self._first.vary(values, rng))
+        return np.asarray(self._follow(self._as_selected(values, X))[0]), keys
 
     def _follow(self, inputs: Any) -> tuple[Any, np.ndarray | None, list[str] | None]:
         """Transform selected galaxies; give their brightness as it first was, and all names."""
@@ -472,6 +488,30 @@ class StarFormationPipeline(Pipeline):
     def _as_selected(self, array: np.ndarray, X: Any) -> Any:
         """Give an array the form that the selection was told to give by `set_output`."""
         return wrap_output("transform", array, X, self._first)
+
+
+class PipelineChunks(NamedTuple):
+    """Chunks of a catalogue for the last step: a `sfml.regressor.chunks.GalaxyChunks`."""
+
+    pipe: StarFormationPipeline
+    catalogue: Any
+
+    @property
+    def n_rows(self) -> int:
+        """How many galaxies there are in all."""
+        return int(self.catalogue.n_rows)
+
+    @property
+    def chunk_rows(self) -> int:
+        """The most galaxies in one chunk."""
+        return int(self.catalogue.chunk_rows)
+
+    def chunks(self, seed: int) -> Iterator[tuple[np.ndarray, Any, np.ndarray]]:
+        """Give inputs, labels and row keys of each chunk."""
+        rng = np.random.default_rng([seed, 1])
+        for X, y in self.catalogue.chunks(seed):
+            inputs, keys = self.pipe._chunk_inputs(X, rng)
+            yield inputs, y, keys
 
 
 def _transform(step: Any, X: Any, *, labelled: bool) -> Any:

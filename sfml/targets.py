@@ -249,6 +249,13 @@ def without_percentiles(columns: Sequence[str]) -> list[str]:
     return [name for name in columns if name not in percentiles]
 
 
+def label_columns(columns: Sequence[str], targets: Sequence[str]) -> list[str]:
+    """Find the columns that hold labels of these targets, or their percentiles."""
+    percentiles = _percentiles_of(columns)
+    of = {column: percentiles[column][0] if column in percentiles else column for column in columns}
+    return [column for column in columns if canonical_name(of[column]) in targets]
+
+
 def _percentiles_of(columns: Sequence[str]) -> dict[str, tuple[str, str]]:
     """Columns that hold a percentile of a target, with the target and which."""
     found = {}

@@ -95,6 +95,25 @@ class TestToQP:
         np.testing.assert_array_equal(ensemble.ancil["r"], magnitudes[kept])
         np.testing.assert_allclose(from_qp(ensemble, LEVELS), y_quantiles[kept, 0], atol=1e-9)
 
+    def test_rows_with_nan_can_be_kept(self, qp, y_quantiles, tmp_path):
+        y_quantiles[[0, 7], 0] = np.nan
+        ensemble = to_qp(y_quantiles, LEVELS, target="sfr", targets=["sfr", "age"], rejected="keep")
+        assert ensemble.npdf == 50
+        kept = np.r_[1:7, 8:50]
+        np.testing.assert_array_equal(np.flatnonzero(ensemble.ancil["predicted"]), kept)
+        np.testing.assert_array_equal(ensemble.ancil["row"], np.arange(50))
+        got = from_qp(ensemble, LEVELS)
+        np.testing.assert_allclose(got[kept], y_quantiles[kept, 0], atol=1e-9)
+        low, high = -12, 8  # of sfr in sfml.targets
+        np.testing.assert_allclose(got[[0, 7]], [low + LEVELS * (high - low)] * 2, atol=1e-9)
+        ensemble.write_to(str(tmp_path / "kept.hdf5"))
+        again = qp.read(str(tmp_path / "kept.hdf5"))
+        np.testing.assert_array_equal(again.ancil["predicted"], ensemble.ancil["predicted"])
+
+    def test_all_rows_may_be_nan_if_they_are_kept(self, y_quantiles):
+        ensemble = to_qp(y_quantiles[:, 0] * np.nan, LEVELS, rejected="keep")
+        np.testing.assert_allclose(from_qp(ensemble, [0.25, 0.75]), [[-500, 500]] * 50)
+
     def test_equal_quantiles_keep_a_finite_density(self):
         quantiles = np.array([[9.0, 9.5, 9.5, 10.0, 10.2], [9.0] * 5])
         ensemble = to_qp(quantiles, LEVELS)
@@ -123,6 +142,8 @@ class TestToQP:
             to_qp(y_quantiles, LEVELS, target=0, ancil={"r": np.ones(49)})
         with pytest.raises(ValueError, match="all 50 rows of y_quantiles hold NaN"):
             to_qp(y_quantiles * np.nan, LEVELS, target=0)
+        with pytest.raises(ValueError, match='must be "drop" or "keep"; got True'):
+            to_qp(y_quantiles, LEVELS, target=0, rejected=True)
         with pytest.raises(ValueError, match="must not decrease along the levels"):
             to_qp(y_quantiles[..., ::-1], LEVELS, target=0)
 

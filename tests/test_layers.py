@@ -38,7 +38,7 @@ LAYERS = [
     {"persistence"},  # names the classes above it, which it imports when a file holds them
     {"pipeline"},
     {"triage", "explain"},
-    {"displays", "export"},
+    {"displays", "export", "scale"},
     {""},  # `import sfml` uses everything: for those on top alone
     {"cli"},
     {"__main__"},
@@ -52,6 +52,7 @@ ESTIMATORS = {"selection", "features", "neural", "recipes", "regressor", "pipeli
 IN_FUNCTIONS_ONLY = {
     *("matplotlib", "astropy", "corner", "qp", "tensorflow", "keras", "scikeras"),
     *("pooch", "pyvo", "requests"),
+    *("dask", "lsdb", "nested_pandas"),
     *("safetensors", "onnx", "onnxruntime"),
 }
 IMPORTS_KERAS = {"sfml.neural.trainer", "sfml.neural.network", "sfml.neural.progress"}

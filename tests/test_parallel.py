@@ -12,8 +12,11 @@ import warnings
 
 import joblib
 import numpy as np
+import pandas as pd
 import pytest
+from conftest import make_quick_pipeline
 from joblib import delayed
+from sklearn.model_selection import GridSearchCV
 from threadpoolctl import ThreadpoolController, threadpool_limits
 
 from sfml import parallel
@@ -240,3 +243,32 @@ class TestFork:
         with single_threaded_blas():
             assert in_child(enter_again) == 0
         assert parallel._users == 0
+
+
+@pytest.mark.slow
+class TestFitsBesideEachOther:
+    def test_fits_in_threads_give_what_they_give_alone(self, survey):
+        X, _ = survey
+        alone = [make_quick_pipeline("sfml", random_state=k).fit(*survey) for k in range(2)]
+        pipes = [make_quick_pipeline("sfml", random_state=k) for k in range(2)]
+        threads = [threading.Thread(target=pipe.fit, args=survey) for pipe in pipes]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        for pipe, expected in zip(pipes, alone, strict=True):
+            pd.testing.assert_frame_equal(
+                pipe.predict_table(X), expected.predict_table(X), check_exact=True
+            )
+
+    def test_grid_searches_one_after_the_other_where_a_network_was_trained(self, survey):
+        X, y = survey
+        pipe = make_quick_pipeline("sfml", network={"epochs": 1}).fit(X, y)
+        grid = {"regress__stellar_mass__epochs": [1, 2]}
+        scores = [
+            GridSearchCV(pipe, grid, cv=2, n_jobs=2, error_score="raise")
+            .fit(X, y)
+            .cv_results_["mean_test_score"]
+            for _ in range(2)
+        ]
+        np.testing.assert_array_equal(*scores)

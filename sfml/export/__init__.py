@@ -2,6 +2,7 @@
 
 `to_qp` and `from_qp` translate predicted quantiles to and from ensembles of `qp`, in which RAIL
 holds distributions; `to_onnx` writes a fitted pipeline as an ONNX model, which runs without Python.
+`sfml.export.rail` has RAIL stages that train and ask a pipeline.
 What they need is optional, and imported when they are called.
 """
 

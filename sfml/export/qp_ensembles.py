@@ -13,6 +13,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from sfml.metrics.pairing import match_columns, position_of, read_quantiles
+from sfml.targets import known_target
 from sfml.uncertainty.distribution import check_levels, quantiles_at
 
 if TYPE_CHECKING:
@@ -27,6 +28,9 @@ _FINE_LEVELS = np.r_[0.0001, 0.001, 0.005, np.arange(1, 100) / 100, 0.995, 0.999
 # In dex. Equal quantiles are separated by this much, as qp would divide by their difference.
 _LEAST_STEP = 1e-9
 
+# Where a target that nobody declared may lie, for galaxies of which nothing is known.
+_ANYWHERE = (-1000.0, 1000.0)
+
 
 def to_qp(
     y_quantiles: Any,
@@ -36,6 +40,7 @@ def to_qp(
     targets: Sequence[str] | None = None,
     fine: bool = True,
     ancil: Mapping[str, Any] | None = None,
+    rejected: str = "drop",
 ) -> Ensemble:
     """Make a `qp` ensemble with the parameterisation `quant` from predicted quantiles.
 
@@ -57,12 +62,17 @@ def to_qp(
         from few levels qp can make a CDF that falls or leaves [0, 1].
     ancil : dict of str to array of shape (n_galaxies,), default=None
         Further columns to store, such as the galaxies' identifiers.
+    rejected : {"drop", "keep"}, default="drop"
+        Galaxies with NaN, which the selection rejected. "drop" leaves them out. "keep" gives them a
+        distribution that says nothing, uniform over the target's range in `sfml.targets` (from
+        -1000 to 1000 if it has none), since qp takes no NaN: for programs such as RAIL, which pair
+        catalogues and ensembles row by row.
 
     Returns
     -------
     qp.Ensemble
-        One distribution per galaxy. Galaxies with NaN, which the selection rejected, are left out;
-        "row" in its `ancil` is each galaxy's position in `y_quantiles`.
+        One distribution per galaxy. In its `ancil`, "row" is each galaxy's position in
+        `y_quantiles`, and "predicted" is False for those that were rejected and kept.
 
     Raises
     ------
@@ -70,7 +80,7 @@ def to_qp(
         If qp is not installed.
     ValueError
         If there are several targets and none is chosen, an entry of `ancil` does not have one
-        value per galaxy, or no galaxy is left.
+        value per galaxy, `rejected` is neither word, or no galaxy is left.
 
     See Also
     --------
@@ -87,20 +97,24 @@ def to_qp(
     """
     qp = _qp()
     at = check_levels(levels, least=2, growing=True, name="levels")
-    quantiles = _choose(read_quantiles(y_quantiles, at), target, targets)
-    rows = np.flatnonzero(~np.isnan(quantiles[:, 0]))
+    if rejected not in ("drop", "keep"):
+        raise ValueError(f'rejected must be "drop" or "keep"; got {rejected!r}.')
+    quantiles, name = _choose(read_quantiles(y_quantiles, at), target, targets)
+    predicted = ~np.isnan(quantiles[:, 0])
+    rows = np.flatnonzero(predicted | (rejected == "keep"))
     if not len(rows):
         raise ValueError(f"No galaxy to export: all {len(quantiles)} rows of y_quantiles hold NaN.")
-    kept: dict[str, np.ndarray] = {"row": rows}
-    for name, values in (ancil or {}).items():
+    kept: dict[str, np.ndarray] = {"row": rows, "predicted": predicted[rows]}
+    for column, values in (ancil or {}).items():
         if np.ndim(values) == 0 or len(values) != len(quantiles):
             raise ValueError(
-                f"ancil[{name!r}] must hold one value for each of the {len(quantiles)} galaxies; "
+                f"ancil[{column!r}] must hold one value for each of the {len(quantiles)} galaxies; "
                 f"got shape {np.shape(values)}."
             )
-        kept[name] = np.asarray(values)[rows]
+        kept[column] = np.asarray(values)[rows]
     stored = np.union1d(at, _FINE_LEVELS) if fine else at
     locations = quantiles_at(quantiles[rows], at, ndtri(stored))
+    locations[~predicted[rows]] = _uniform(stored, name)
     return qp.quant.create_ensemble(quants=stored, locs=_separate(locations), ancil=kept)
 
 
@@ -146,11 +160,20 @@ def from_qp(ensemble: Ensemble, levels: Sequence[float]) -> np.ndarray:
 
 def _choose(
     quantiles: np.ndarray, target: str | int | None, targets: Sequence[str] | None
-) -> np.ndarray:
+) -> tuple[np.ndarray, str]:
+    """Choose a target: its quantiles, (n_galaxies, n_levels), and its name."""
     names, _ = match_columns({}, targets, quantiles.shape[1])
     if target is None and len(names) > 1:
         raise ValueError(f"Choose target= of {', '.join(names)}, or its position.")
-    return quantiles[:, 0 if target is None else position_of(names, target)]
+    position = 0 if target is None else position_of(names, target)
+    return quantiles[:, position], names[position]
+
+
+def _uniform(levels: np.ndarray, target: str) -> np.ndarray:
+    """Quantiles of a target of which nothing is known but its range."""
+    known = known_target(target)
+    low, high = _ANYWHERE if known is None else (known.low, known.high)
+    return low + levels * (high - low)
 
 
 def _separate(locations: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -22,7 +22,7 @@ from sfml.neural.ensemble import NetworkSpec, TargetScaling
 from sfml.neural.forward import ACTIVATIONS, forward_with_spread
 from sfml.neural.gradient import input_gradient
 from sfml.neural.inputs import InputColumns, check_names
-from sfml.neural.rows import Rows, check_weights
+from sfml.neural.rows import RowChunks, Rows, check_weights
 from sfml.uncertainty import uncross
 
 if TYPE_CHECKING:
@@ -202,7 +202,11 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
 
     # Only sample_weight is routed to `fit`.
     __metadata_request__fit: ClassVar[dict[str, str]] = dict.fromkeys(
-        ("X_val", "y_val", "sample_weight_val", "variants", "feature_names", "offset_map"), UNUSED
+        (
+            *("X_val", "y_val", "sample_weight_val", "variants", "feature_names", "offset_map"),
+            "chunks",
+        ),
+        UNUSED,
     )
 
     def __init__(
@@ -272,6 +276,7 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
         variants: Sequence[Any] | None = None,
         feature_names: Sequence[str] | None = None,
         offset_map: tuple[float, float] | None = None,
+        chunks: RowChunks | None = None,
     ) -> KerasMLPRegressor:
         """Train the network.
 
@@ -302,6 +307,10 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
             Slope and intercept: ``slope * column + intercept`` is added to the network's output
             rather than the column `offset_feature` itself. So the offset may be in dex although
             the columns were standardised. None stands for (1, 0).
+        chunks : sfml.neural.rows.RowChunks, default=None
+            The rows to learn from, if they do not fit in memory: chunk after chunk, in each epoch
+            anew. X and y are then a random sample of them, of which the scale of the targets and
+            the ranges of the inputs are learnt; `sample_weight` is not to be given.
 
         Returns
         -------
@@ -346,8 +355,10 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
         held_aside = self._check_validation(X_val, y_val, sample_weight_val)
         if held_aside is None:
             learnt, held_aside = learnt.split(self.validation_fraction, rng)
+        if chunks is not None and (weights is not None or X_val is None):
+            raise ValueError("chunks needs X_val, y_val, and no sample_weight.")
         self.n_train_, self.n_validation_ = len(learnt), len(held_aside)
-        self._train(learnt, held_aside, rng, earlier)
+        self._train(learnt, held_aside, rng, earlier, chunks)
         return self
 
     def _train(
@@ -356,6 +367,7 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
         held_aside: Rows,
         rng: np.random.Generator,
         earlier: list[list[np.ndarray]],
+        chunks: RowChunks | None,
     ) -> None:
         network, trainer = backend.load("network"), backend.load("trainer")
         targets = learnt.targets(self.inputs_)
@@ -379,8 +391,11 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
             weight_decay=self.weight_decay if isinstance(self.optimizer, str) else None,
             quantiles=None if self.quantiles is None else tuple(map(float, self.quantiles)),
         )
-        batch_size = trainer.usual_batch_size(self.batch_size, len(learnt))
-        training = self._in_memory(learnt, targets, batch_size)
+        if chunks is None:
+            batch_size = trainer.usual_batch_size(self.batch_size, len(learnt))
+            training = self._in_memory(learnt, targets, batch_size)
+        else:
+            training = self._in_chunks(chunks, rng)
         validation = None
         if len(held_aside):
             targets = held_aside.targets(self.inputs_)
@@ -674,6 +689,25 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
         y = self.scaling_.transform(targets)
         x = rows.inputs(self.inputs_)
         return backend.load("trainer").InMemoryData.from_arrays(x, y, batch_size, rows.weights)
+
+    def _in_chunks(self, rows: RowChunks, rng: np.random.Generator) -> Any:
+        """Prepare chunks of rows for the networks when they are asked for."""
+        trainer = backend.load("trainer")
+        batch_size = trainer.usual_batch_size(self.batch_size, rows.chunk_rows)
+        n_batches = trainer.count_batches(rows.chunk_rows, batch_size)
+
+        def chunks() -> Iterator[Any]:
+            n_train = 0
+            for X, y in rows.chunks(int(rng.integers(2**63))):
+                chunk = Rows([X.astype(np.float32, copy=False)], y.reshape(len(y), -1), None)
+                targets = self.scaling_.transform(chunk.targets(self.inputs_))
+                n_train += len(chunk)
+                yield trainer.InMemoryData.from_arrays(
+                    chunk.inputs(self.inputs_), targets, batch_size, n_batches=n_batches
+                )
+            self.n_train_ = n_train
+
+        return trainer.ChunkedData(chunks, max(1, round(rows.n_rows / batch_size)))
 
     def _train_one(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from sklearn.utils import gen_batches
@@ -70,6 +70,20 @@ class Rows:
             for some in gen_batches(len(self), CHUNK):
                 inputs.write(X[self.chosen[some]], out[some])
             yield out
+
+
+class RowChunks(Protocol):
+    """Rows that do not fit in memory: they are given chunk after chunk, in another order each time.
+
+    `n_rows` is about how many there are in all, and `chunk_rows` the most in one chunk.
+    """
+
+    n_rows: int
+    chunk_rows: int
+
+    def chunks(self, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Give X, (n, n_features), and y, (n, n_outputs), of each chunk, once through all rows."""
+        ...
 
 
 def check_weights(name: str, weights: Any, n_rows: int) -> np.ndarray | None:

@@ -6,6 +6,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, NamedTuple
 
 import keras
@@ -72,7 +73,12 @@ class InMemoryData(NamedTuple):
 
     @classmethod
     def from_arrays(
-        cls, x: Iterable[Any], y: Iterable[Any], batch_size: int, weights: np.ndarray | None = None
+        cls,
+        x: Iterable[Any],
+        y: Iterable[Any],
+        batch_size: int,
+        weights: np.ndarray | None = None,
+        n_batches: int | None = None,
     ) -> InMemoryData:
         """Cut rows into batches.
 
@@ -87,10 +93,13 @@ class InMemoryData(NamedTuple):
             Rows per batch.
         weights : ndarray of shape (n_samples,) or None
             Weights of the samples, with a mean of 1.
+        n_batches : int or None
+            Batches to fill up to, so that chunks share one program; by default, about as many as
+            there are.
         """
         y = [np.asarray(each) for each in y]
         n_samples = len(y[0])
-        n_batches = _n_batches(n_samples, batch_size)
+        n_batches = n_batches or count_batches(n_samples, batch_size)
         in_batch = np.clip(n_samples - batch_size * np.arange(n_batches), 0, batch_size)
         filled = np.arange(batch_size) < in_batch[:, np.newaxis]
         by_place = np.where(filled, batch_size / np.maximum(in_batch, 1)[:, np.newaxis], 0)
@@ -110,6 +119,18 @@ class InMemoryData(NamedTuple):
         return tuple(a.numpy()[: self.n_samples] for a in (x, y, weights) if a is not None)
 
 
+class ChunkedData(NamedTuple):
+    """Rows that do not fit in memory, for `InMemorySequential.fit`: chunk after chunk, each epoch.
+
+    Chunks with equally many batches share one compiled program.
+    """
+
+    chunks: Callable[[], Iterator[InMemoryData]]
+    """Gives the chunks of the next epoch."""
+    n_steps: int
+    """About how many steps an epoch has, by which the schedule of the learning rate goes."""
+
+
 def _stack(arrays: Iterable[Any], n_rows: int) -> tf.Tensor:
     """Copy arrays one below the other, each filled up to `n_rows`."""
     padded = (
@@ -121,7 +142,8 @@ def _stack(arrays: Iterable[Any], n_rows: int) -> tf.Tensor:
     return tensors[0] if len(tensors) == 1 else tf.concat(tensors, axis=0)
 
 
-def _n_batches(n_samples: int, batch_size: int) -> int:
+def count_batches(n_samples: int, batch_size: int) -> int:
+    """Count the batches that so many samples are filled up to."""
     n_steps = -(-n_samples // batch_size)
     # At most a sixteenth more: the folds of a cross-validation then share one program.
     return _round_up(n_steps, max(1, n_steps // 16))
@@ -142,7 +164,8 @@ class InMemorySequential(keras.Sequential):
     extra metrics, callbacks that want every batch) goes to `keras.Model.fit` as it is.
 
     `x` may also be `InMemoryData`, without `y`; that may hold variants of the same samples, of
-    which each epoch draws one. So may `validation_data`.
+    which each epoch draws one. So may `validation_data`. `x` may be `ChunkedData` too: an epoch is
+    then one compiled program per chunk.
 
     Attributes
     ----------
@@ -171,6 +194,8 @@ class InMemorySequential(keras.Sequential):
     ) -> keras.callbacks.History:
         """Train as `keras.Model.fit` does; see the class for what differs."""
         if not self._fits_in_memory(x, y, validation_data, callbacks, other):
+            if isinstance(x, ChunkedData):
+                raise ValueError("keras.Model.fit cannot learn from chunks of samples.")
             if isinstance(x, InMemoryData):
                 if x.n_variants > 1:
                     raise ValueError("keras.Model.fit cannot choose between variants of samples.")
@@ -191,13 +216,14 @@ class InMemorySequential(keras.Sequential):
                     initial_epoch=initial_epoch,
                     **other,
                 )
-        if not isinstance(x, InMemoryData):
+        if not isinstance(x, InMemoryData | ChunkedData):
             x = InMemoryData.from_arrays([x], [y], usual_batch_size(batch_size, len(x)))
         validation = validation_data
         if validation is not None and not isinstance(validation, InMemoryData):
             x_val, y_val = validation
             validation = InMemoryData.from_arrays([x_val], [y_val], VALIDATION_BATCH)
-        data, n_steps = x.batches, int(x.batches.n_steps)
+        chunks = x.chunks if isinstance(x, ChunkedData) else lambda: iter([x])
+        n_steps = x.n_steps if isinstance(x, ChunkedData) else int(x.batches.n_steps)
         if not isinstance(callbacks, keras.callbacks.CallbackList):
             callbacks = keras.callbacks.CallbackList(
                 callbacks,
@@ -214,10 +240,13 @@ class InMemorySequential(keras.Sequential):
         logs: dict[str, float] = {}
         for epoch in range(initial_epoch, epochs):
             callbacks.on_epoch_begin(epoch)
-            order = self._draw_order(x, shuffle)
-            progress = (epoch + np.arange(len(data.shares)) / n_steps) / epochs
             logs = self._run_epoch(
-                order, progress, data, validation and validation.batches, callbacks
+                chunks(),
+                partial(_share_done, n_steps=n_steps, epoch=epoch, epochs=epochs),
+                n_steps,
+                shuffle=shuffle,
+                validation=validation and validation.batches,
+                callbacks=callbacks,
             )
             callbacks.on_epoch_end(epoch, logs)
             if self.stop_training:
@@ -229,7 +258,7 @@ class InMemorySequential(keras.Sequential):
         self, x: Any, y: Any, validation_data: Any, callbacks: Any, other: dict[str, Any]
     ) -> bool:
         """Whether the compiled epochs can do what was asked of `fit`."""
-        given = [] if isinstance(x, InMemoryData) else [x, y]
+        given = [] if isinstance(x, InMemoryData | ChunkedData) else [x, y]
         if not isinstance(validation_data, InMemoryData):
             given += validation_data or ()
         plain = len(given) % 2 == 0 and all(
@@ -263,24 +292,36 @@ class InMemorySequential(keras.Sequential):
 
     def _run_epoch(
         self,
-        order: tf.Tensor,
-        progress: np.ndarray,
-        data: Batches,
+        chunks: Iterator[InMemoryData],
+        progress: Callable[[np.ndarray], np.ndarray],
+        n_steps: int,
+        *,
+        shuffle: bool,
         validation: Batches | None,
         callbacks: Any,
     ) -> dict[str, float]:
         # Keras's own callbacks that have batch hooks use them to look at the loss or to count.
-        last = int(data.n_steps) - 1
-        callbacks.on_train_batch_begin(last)
-        rates = None
-        if self.schedule is not None:
-            rate = self.optimizer.learning_rate.numpy()
-            rates = tf.constant(rate * self.schedule(progress), dtype=tf.float32)
-        loss, val_loss = self._compiled_epoch()(order, rates, data, validation)
-        if rates is not None:
+        callbacks.on_train_batch_begin(n_steps - 1)
+        rate = None if self.schedule is None else self.optimizer.learning_rate.numpy()
+        losses, counts, done = [], [], 0
+        for chunk, is_last in _tell_last(chunks):
+            rates = None
+            if self.schedule is not None:
+                factors = self.schedule(progress(done + np.arange(len(chunk.batches.shares))))
+                rates = tf.constant(rate * factors, dtype=tf.float32)
+            order = self._draw_order(chunk, shuffle)
+            loss, val_loss = self._compiled_epoch()(
+                order, rates, chunk.batches, validation if is_last else None
+            )
+            losses.append(float(loss))
+            counts.append(chunk.n_samples)
+            done += int(chunk.batches.n_steps)
+        if not losses:
+            raise ValueError("There are no rows to learn from in an epoch's chunks.")
+        if rate is not None:
             self.optimizer.learning_rate = rate
-        logs = {"loss": float(loss)}
-        callbacks.on_train_batch_end(last, logs)
+        logs = {"loss": float(np.dot(losses, np.divide(counts, np.sum(counts))))}
+        callbacks.on_train_batch_end(n_steps - 1, logs)
         if validation is not None:
             callbacks.on_test_begin()
             logs["val_loss"] = float(val_loss)
@@ -353,6 +394,20 @@ class InMemorySequential(keras.Sequential):
         gradients = tape.gradient(loss, [v.value for v in self.trainable_variables])
         self.optimizer.apply(gradients, self.trainable_variables)
         return loss
+
+
+def _share_done(steps: np.ndarray, n_steps: int, epoch: int, epochs: int) -> np.ndarray:
+    """Share of the training that is done before steps of an epoch, which may have a few more."""
+    return (epoch + np.minimum(steps / n_steps, 1)) / epochs
+
+
+def _tell_last(chunks: Iterator[InMemoryData]) -> Iterator[tuple[InMemoryData, bool]]:
+    """Say of each chunk whether it is the last one."""
+    chunk = next(chunks, None)
+    while chunk is not None:
+        following = next(chunks, None)
+        yield chunk, following is None
+        chunk = following
 
 
 def _as_list(callbacks: Any) -> list[keras.callbacks.Callback]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from sklearn.utils import get_tags
@@ -14,9 +14,15 @@ from sklearn.utils.validation import has_fit_parameter
 from sfml.features.flux_features import BRIGHTNESS, REDSHIFT_FEATURES
 from sfml.regressor.emulators import usable_rows
 
+if TYPE_CHECKING:
+    from sfml.regressor.chunks import LearntChunks
+
 
 class Training(NamedTuple):
-    """What all regressors learn from, and what the steps before them know by name."""
+    """What all regressors learn from, and what the steps before them know by name.
+
+    With `chunks`, networks learn from these, of which the rest is a sample.
+    """
 
     X: np.ndarray  # (n_galaxies, n_features)
     variants: np.ndarray  # (n_variants, n_galaxies, n_features)
@@ -24,6 +30,7 @@ class Training(NamedTuple):
     weights: np.ndarray | None  # (n_galaxies,)
     feature_names: list[str] | None
     offset_map: tuple[float, float] | None  # from the brightness, as scaled, back to dex
+    chunks: LearntChunks | None = None
 
 
 class Job(NamedTuple):
@@ -38,11 +45,27 @@ class Job(NamedTuple):
     beside them, and not kept."""
     rows: np.ndarray
     held_back: np.ndarray
+    labels: Callable[[np.ndarray, np.ndarray | None], np.ndarray]
+    """Makes `target` of labels, (n_galaxies, n_targets), and the widths of the posterior."""
+    needs_all: bool = False
+    """Whether galaxies that lack one of the labels are left out."""
+
+    def known(self, target: np.ndarray) -> np.ndarray:
+        """Say which galaxies have the labels that are needed, of shape (n_galaxies,)."""
+        known = np.isfinite(target.reshape(len(target), -1))
+        return known.all(axis=1) if self.needs_all else known[:, : len(self.targets)].any(axis=1)
 
 
-def check_can_learn(estimator: Any, target: np.ndarray, *, weighted: bool) -> None:
+def check_can_learn(
+    estimator: Any, target: np.ndarray, *, weighted: bool, chunked: bool = False
+) -> None:
     """Raise if a regressor cannot do what is asked of it."""
     kind = type(estimator).__name__
+    if chunked and not has_fit_parameter(estimator, "chunks"):
+        raise ValueError(
+            f"Networks alone can learn from more rows than fit in memory; {kind} cannot. Fit it to "
+            'a sample, or use method="mlp".'
+        )
     if target.ndim > 1 and not get_tags(estimator).target_tags.multi_output:
         raise ValueError(
             f"joint=True needs a regressor with several outputs; {kind} has one. Use joint=False, "
@@ -87,6 +110,8 @@ def fit_one(job: Job, data: Training, verbose: int) -> Any:
                 given["sample_weight_val"] = data.weights[job.held_back]
         if len(data.variants):
             given["variants"] = data.variants[:, rows]
+        if data.chunks is not None:
+            given["chunks"] = data.chunks.of(job)
     elif len(data.variants) and data.first_is_usual:
         more = data.variants[0][rows]
         usable = usable_rows(more, estimator)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import copy
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -130,11 +131,13 @@ def plan_jobs(
     earlier: Any,
     *,
     weighted: bool,
+    chunked: bool = False,
 ) -> list[Job]:
     """Decide what each regressor is to learn, and from which rows.
 
     `widths` are those of the SPS code's posterior, if y has them; `earlier` is the fitted
-    regressor whose networks are gone on from, or None.
+    regressor whose networks are gone on from, or None; `chunked`, whether the galaxies are a sample
+    of those to learn from.
     """
     X, Y, targets, good, held_back = galaxies
     jobs = []
@@ -142,7 +145,7 @@ def plan_jobs(
         names = [targets[k] for k in places]
         one = len(places) == 1 and not regressor.joint
         target = Y[:, places[0]] if one else Y[:, places]
-        check_can_learn(estimator, target, weighted=weighted)
+        check_can_learn(estimator, target, weighted=weighted, chunked=chunked)
         rng = rng_of(root, name)
         set_seeds(estimator, rng)
         usable = usable_rows(X, estimator)
@@ -161,10 +164,12 @@ def plan_jobs(
         most = regressor.max_train_samples
         if most is not None and len(rows) > most:
             rows = np.sort(rng.choice(rows, most, replace=False))
+        beside: list[int] = []
         if regressor.share_networks and _can_share(estimator) and earlier is None:
-            target = np.column_stack([target, *_percentiles(Y, widths, places, rows)])
-            target = target[:, 0] if target.shape[1] == 1 else target
-        jobs.append(Job(name, places, estimator, target, rows, aside))
+            beside = _with_percentiles(widths, places, rows)
+        labels = partial(_labels, places=places if not one else places[0], beside=beside)
+        job = Job(name, places, estimator, labels(Y, widths), rows, aside, labels, regressor.joint)
+        jobs.append(job)
     return jobs
 
 
@@ -213,16 +218,24 @@ def _earlier(earlier: Any, target: str) -> tuple[Any, int]:
     return earlier.emulators_.find(list(earlier.targets_).index(target))
 
 
-def _percentiles(
-    Y: np.ndarray, widths: np.ndarray | None, places: list[int], rows: np.ndarray
-) -> Iterator[np.ndarray]:
-    """Give the SPS code's 16th and 84th percentiles, of targets that have them in these rows."""
+def _with_percentiles(widths: np.ndarray | None, places: list[int], rows: np.ndarray) -> list[int]:
+    """Find the targets of which these rows have the SPS code's percentiles."""
     if widths is None:
-        return
-    for k in places:
-        if np.isfinite(widths[rows, k]).any():
-            yield Y[:, k] - widths[:, k, 0]
-            yield Y[:, k] + widths[:, k, 1]
+        return []
+    return [k for k in places if np.isfinite(widths[rows, k]).any()]
+
+
+def _labels(
+    Y: np.ndarray, widths: np.ndarray | None, *, places: int | list[int], beside: list[int]
+) -> np.ndarray:
+    """Make what is learnt of labels: those of the targets, and percentiles beside them."""
+    target = Y[:, places]
+    if not beside or widths is None:
+        return target
+    percentiles = [
+        column for k in beside for column in (Y[:, k] - widths[:, k, 0], Y[:, k] + widths[:, k, 1])
+    ]
+    return np.column_stack([target, *percentiles])
 
 
 def plan_posterior(
@@ -235,13 +248,18 @@ def plan_posterior(
     if widths is None:
         return [], ()
     known = np.isfinite(widths).any(axis=(0, 2))
-    logs = np.log10(np.maximum(widths[:, known], LEAST_WIDTH)).reshape(len(widths), -1)
+    labels = partial(_log_widths, known=known)
+    logs = labels(np.empty(0), widths)
     labelled = np.isfinite(logs).all(axis=1)
     estimator = width_regressor(job.estimator)
     set_seeds(estimator, rng_of(root, "posterior"))
     rows, aside = (part[labelled[part]] for part in (job.rows, job.held_back))
     names = tuple(name for name, is_known in zip(targets, known, strict=True) if is_known)
-    return [Job("posterior", [], estimator, logs, rows, aside)], names
+    return [Job("posterior", [], estimator, logs, rows, aside, labels, needs_all=True)], names
+
+
+def _log_widths(Y: np.ndarray, widths: np.ndarray, *, known: np.ndarray) -> np.ndarray:
+    return np.log10(np.maximum(widths[:, known], LEAST_WIDTH)).reshape(len(widths), -1)
 
 
 def _make(estimators: Any, name: str, earlier: Any) -> Any:

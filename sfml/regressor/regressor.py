@@ -21,6 +21,7 @@ from sfml.compat import BaseComposition, HasMethods, Interval, StrOptions, check
 from sfml.flags import Flag, MissingPredictionWarning, describe, flag_where
 from sfml.parallel import run_jobs
 from sfml.recipes import FAMILIES
+from sfml.regressor.chunks import GalaxyChunks, LearntChunks
 from sfml.regressor.emulators import Emulators, usable_rows
 from sfml.regressor.hold_back import FEWEST, draw_numbers
 from sfml.regressor.hold_back import row_keys as keys_of
@@ -189,7 +190,7 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
 
     # Of the arguments of `fit`, only weights are metadata that a user may route.
     __metadata_request__fit = dict.fromkeys(
-        ("variants", "first_is_usual", "feature_names", "row_keys", "offset_map"), UNUSED
+        ("variants", "first_is_usual", "feature_names", "row_keys", "offset_map", "chunks"), UNUSED
     )
 
     def __init__(
@@ -277,6 +278,7 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
         feature_names: Sequence[str] | None = None,
         row_keys: np.ndarray | None = None,
         offset_map: tuple[float, float] | None = None,
+        chunks: GalaxyChunks | None = None,
     ) -> StarFormationRegressor:
         """Train the regressors, and calibrate them on the galaxies held back.
 
@@ -306,6 +308,10 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
         offset_map : (float, float), default=None
             Slope and intercept that give `KerasMLPRegressor.offset_feature` back in dex, if a
             scaler has changed it.
+        chunks : sfml.regressor.chunks.GalaxyChunks, default=None
+            All galaxies, chunk after chunk, if they do not fit in memory: X and y are then a random
+            sample of them. Networks learn from the chunks, and all else from the sample.
+            `sfml.scale.fit_dataset` gives them.
 
         Returns
         -------
@@ -315,7 +321,8 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
         ------
         ValueError
             If y is not in dex or has other columns than expected, if a regressor takes no weights
-            that were given, or if no galaxy is left.
+            that were given, or if no galaxy is left. With `chunks`, if there is a regressor that is
+            no network, `max_train_samples` or weights are given, or no galaxy is held back.
         """
         names = check_estimators(self.estimators, self.targets, joint=self.joint)
         if isinstance(self.estimators, list | tuple):
@@ -336,9 +343,23 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
         held_back = self._hold_back(X, Y, good, keys, earlier)
         galaxies = Galaxies(X, Y, targets, good, held_back)
         widths = read_posterior(y, targets)
-        jobs = plan_jobs(self, galaxies, widths, self._root, earlier, weighted=weights is not None)
+        jobs = plan_jobs(
+            self,
+            galaxies,
+            widths,
+            self._root,
+            earlier,
+            weighted=weights is not None,
+            chunked=chunks is not None,
+        )
         posterior, of_posterior = plan_posterior(widths, targets, jobs[0], self._root)
-        data = Training(X, variants, first_is_usual, weights, feature_names, offset_map)
+        learnt_chunks = None
+        if chunks is not None:
+            self._check_can_chunk(weights, held_back)
+            learnt_chunks = LearntChunks(chunks, targets, limits, keys[held_back], len(X))
+        data = Training(
+            X, variants, first_is_usual, weights, feature_names, offset_map, learnt_chunks
+        )
         fitted = run_jobs(
             [delayed(fit_one)(job, data, self.verbose) for job in [*jobs, *posterior]], self.n_jobs
         )
@@ -348,7 +369,7 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
         self.emulators_ = Emulators(fitted[: len(jobs)], [job.targets for job in jobs])
         self.posterior_ = fitted[-1] if posterior else None
         self.posterior_targets_ = of_posterior
-        self._name_estimators(jobs, Y)
+        self._name_estimators(jobs, Y, chunked=chunks is not None)
         learnt = np.isin(np.arange(len(X)), np.concatenate([job.rows for job in jobs]))
         self.target_ranges_ = {
             target: (float(np.nanmin(labels)), float(np.nanmax(labels)))
@@ -732,7 +753,22 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
         self.n_calibration_ = int(held_back.sum())
         return held_back
 
-    def _name_estimators(self, jobs: Sequence[Job], Y: np.ndarray) -> None:
+    def _check_can_chunk(self, weights: np.ndarray | None, held_back: np.ndarray) -> None:
+        """Raise if networks cannot learn from chunks as the parameters say."""
+        wrong = None
+        if weights is not None:
+            wrong = "sample_weight was given, but chunks of galaxies have no weights."
+        elif self.max_train_samples is not None:
+            wrong = f"Set max_train_samples=None: it is {self.max_train_samples}."
+        elif not held_back.any():
+            wrong = (
+                "No galaxies were held back, on which networks watch their loss: set "
+                "calibration_fraction=0.2, and give at least 50 galaxies that can be learnt from."
+            )
+        if wrong:
+            raise ValueError(f"Learning from more galaxies than fit in memory: {wrong}")
+
+    def _name_estimators(self, jobs: Sequence[Job], Y: np.ndarray, *, chunked: bool) -> None:
         """Give each target its regressor and its number of galaxies; a joint one its own name."""
         if self.joint:
             self.n_train_ = {jobs[0].name: len(jobs[0].rows)}
@@ -744,6 +780,9 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
                 for k, target in enumerate(self.targets_)
             }
             self.estimators_ = [self.emulators_.of(k) for k in range(len(self.targets_))]
+        if chunked:  # beyond the sample, the networks have counted
+            counts = [estimator.n_train_ for estimator in self.estimators_]
+            self.n_train_ = dict(zip(self.n_train_, counts, strict=True))
         self.named_estimators_ = Bunch(**dict(zip(self.n_train_, self.estimators_, strict=True)))
 
     def _remember(

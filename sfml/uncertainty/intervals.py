@@ -144,6 +144,11 @@ class IntervalModel:
                     f"ask for levels of at least {1 / (n + 1):.2g} from 0 and 1, or hold back more."
                 )
 
+    def supported(self, levels: Sequence[float]) -> tuple[float, ...]:
+        """Keep the levels that the held-back galaxies can tell, of every target."""
+        calibrators = self.calibrators.values()
+        return tuple(q for q in levels if all(each.supports(q) for each in calibrators))
+
     def widest(self, targets: Sequence[str], max_width: Any, *, usual: bool) -> np.ndarray:
         """Read the widest 16-84 intervals that are not flagged, one per target, in dex."""
         if max_width is None:

@@ -1,0 +1,66 @@
+"""Galaxies that do not all fit in memory, chunk after chunk, as each regressor learns them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from sfml.regressor.emulators import usable_rows
+from sfml.regressor.jobs import Job
+from sfml.regressor.plan import within_limits
+from sfml.targets import read_posterior, read_targets
+
+
+class GalaxyChunks(Protocol):
+    """Inputs, labels and row keys of galaxies, in another order each time.
+
+    `n_rows` is how many there are in all, and `chunk_rows` the most in one chunk.
+    """
+
+    n_rows: int
+    chunk_rows: int
+
+    def chunks(self, seed: int) -> Iterator[tuple[np.ndarray, Any, np.ndarray]]:
+        """Give X, (n, n_features), y and the row keys, (n,), of each chunk."""
+        ...
+
+
+class LearntChunks(NamedTuple):
+    """The chunks of all galaxies, without those that are held back."""
+
+    galaxies: GalaxyChunks
+    targets: tuple[str, ...]
+    limits: dict[str, tuple[float, float]]
+    held_back_keys: np.ndarray
+    n_sample: int
+    """Galaxies of the sample, from which the shares of those that are learnt are known."""
+
+    def of(self, job: Job) -> JobChunks:
+        """Give the chunks as one regressor learns them."""
+        return JobChunks(self, job)
+
+
+class JobChunks:
+    """Rows for `KerasMLPRegressor.fit`: a `sfml.neural.rows.RowChunks`."""
+
+    def __init__(self, learnt: LearntChunks, job: Job) -> None:
+        self._learnt = learnt
+        self._job = job
+        galaxies, n_held_back = learnt.galaxies, len(job.held_back)
+        share = (len(job.rows) + n_held_back) / learnt.n_sample
+        self.n_rows = max(1, round(share * galaxies.n_rows) - n_held_back)
+        self.chunk_rows = galaxies.chunk_rows
+
+    def chunks(self, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Give X and y of the galaxies that can be learnt, of each chunk that has any."""
+        job, learnt = self._job, self._learnt
+        for X, y, keys in learnt.galaxies.chunks(seed):
+            Y, _ = read_targets(y, learnt.targets)
+            target = job.labels(Y, read_posterior(y, learnt.targets))
+            chosen = usable_rows(X, job.estimator) & job.known(target)
+            chosen &= within_limits(Y, learnt.targets, learnt.limits)
+            chosen &= ~np.isin(keys, learnt.held_back_keys)
+            if chosen.any():
+                yield X[chosen], target[chosen]
