@@ -18,12 +18,15 @@ _MODULE_OF = {
     "GamaSampleSelector": "selection",
     "KerasMLPRegressor": "neural",
     "SelectionReport": "selection",
+    "read_catalogue": "io",
+    "write_catalogue": "io",
     "StarFormationPipeline": "pipeline",
     "StarFormationRegressor": "regressor",
     "TARGETS": "targets",
     "load_gama": "datasets",
     "make_mock_survey": "datasets",
     "make_star_formation_pipeline": "pipeline",
+    "open_catalogue": "io",
 }
 _SUBMODULES = (
     "bands",
@@ -34,6 +37,7 @@ _SUBMODULES = (
     "export",
     "features",
     "flags",
+    "io",
     "metrics",
     "neural",
     "selection",
@@ -48,6 +52,7 @@ if TYPE_CHECKING:
     from sfml.bands import GAMA, BandSet
     from sfml.datasets import load_gama, make_mock_survey
     from sfml.features import FluxFeatures
+    from sfml.io import open_catalogue, read_catalogue, write_catalogue
     from sfml.neural import KerasMLPRegressor
     from sfml.pipeline import StarFormationPipeline, make_star_formation_pipeline
     from sfml.regressor import StarFormationRegressor

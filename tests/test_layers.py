@@ -29,7 +29,7 @@ LAYERS = [
     {"tables"},
     {"bands"},
     {"targets"},
-    {"photometry", "uncertainty"},
+    {"photometry", "uncertainty", "io"},
     {"domain"},  # another name of a part of uncertainty
     {"selection", "features", "neural", "metrics"},
     {"datasets"},

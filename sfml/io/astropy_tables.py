@@ -13,7 +13,7 @@ import pandas as pd
 
 from sfml.io.series import base, elements, split_nulls, to_series
 from sfml.io.source import FrameSource, Source, check_unique
-from sfml.io.text import is_zipped, open_file
+from sfml.io.text import open_file
 
 
 def from_astropy(table: Any, kind: str) -> FrameSource:

@@ -291,9 +291,7 @@ class CatalogueReader:
         }
         return pd.DataFrame(columns, index=frame.index)
 
-    def _convert(
-        self, values: np.ndarray, reading: Reading, flux: np.ndarray | None
-    ) -> np.ndarray:
+    def _convert(self, values: np.ndarray, reading: Reading, flux: np.ndarray | None) -> np.ndarray:
         assert self._bands is not None
         assert reading.conversion is not None
         codes = self._bands.missing_codes
@@ -307,12 +305,12 @@ class CatalogueReader:
 
 def _numbers(series: pd.Series, first_row: int) -> np.ndarray:
     """Give the numbers of a column as floats, those that are floats in their own precision."""
-    if getattr(series.dtype, "kind", "O") not in "iuf":
-        if problem := not_numeric(series.to_numpy(), first_row):
-            raise ValueError(
-                f"the column {series.name!r} must hold one real number per row, but {problem}. "
-                "Rows are counted from 0."
-            )
+    is_number = getattr(series.dtype, "kind", "O") in "iuf"
+    if not is_number and (problem := not_numeric(series.to_numpy(), first_row)):
+        raise ValueError(
+            f"the column {series.name!r} must hold one real number per row, but {problem}. "
+            "Rows are counted from 0."
+        )
     if isinstance(series.dtype, np.dtype) and series.dtype.kind == "f":
         return series.to_numpy()
     return series.to_numpy(dtype=np.float64, na_value=np.nan)

@@ -1,4 +1,4 @@
-"""HDF5 files: groups of columns (h5py, RAIL, vaex), compound datasets (astropy), pandas's tables."""
+"""HDF5: groups of columns (h5py, RAIL, vaex), compound datasets (astropy), pandas's tables."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from sfml.bands import BandSet
 from sfml.io.conversions import Conversion, error_conversion, flux_conversion
 from sfml.io.guess import guess_columns
+from sfml.io.source import check_unique
 from sfml.tables.extraction import absent_message
 from sfml.tables.units import conversion_factor, has_unit
 
@@ -114,6 +115,10 @@ def plan(
     Raises ValueError for absent columns, with those that may be meant; warns of bands of which
     there is nothing.
     """
+    try:
+        check_unique(names)
+    except ValueError as error:
+        raise ValueError(f"{what}: {error}") from None
     _check_stated(stated, names, what)
     if bands is None:
         origins = {name: origin for name, origin in stated.items() if origin.column}

@@ -104,9 +104,7 @@ class CatalogueReport:
                 names.append(name)
         lines += [self._line(names, done) for done, names in alike.items()]
         if self.no_unit:
-            lines.append(
-                f"no unit is stated, taken to be in {self.unit}: {_shown(self.no_unit)}"
-            )
+            lines.append(f"no unit is stated, taken to be in {self.unit}: {_shown(self.no_unit)}")
         if self.absent_bands:
             lines.append(f"no columns of these bands: {', '.join(self.absent_bands)}")
         return "\n".join([*lines, *self.notes])

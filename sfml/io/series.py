@@ -54,7 +54,7 @@ def split_nulls(series: pd.Series) -> tuple[np.ndarray, np.ndarray]:
     for row, cell in enumerate(cells):
         if not isinstance(cell, str | date):
             raise ValueError(
-                f"the column {series.name!r} holds a {type(cell).__name__} in row {row}, which only "
+                f"the column {series.name!r} has a {type(cell).__name__} in row {row}, which only "
                 "Parquet and Feather can hold beside text."
             )
     return np.array(list(map(str, cells)), dtype=str), missing

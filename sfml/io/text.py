@@ -1,4 +1,4 @@
-"""CSV and other plain text: any usual separator, comments above the header, UTF-8, UTF-16, Latin-1."""
+"""CSV and other plain text: usual separators, comments above the header, UTF-8, -16, Latin-1."""
 
 from __future__ import annotations
 
@@ -82,6 +82,8 @@ class TextSource(Source):
         kept = [name for name in self.names if name in set(names)]
         check_unique(kept)
         yield pa.schema([(name, pa.string()) for name in names]).empty_table()
+        if not names:
+            return
         labels = [str(i) for i in range(len(self.names))]  # the names of others may repeat
         wanted = [labels[self.names.index(name)] for name in names]
         separator = "\t" if self._dialect.separator == _BY_SPACE else self._dialect.separator
