@@ -48,7 +48,10 @@ LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
 ARRAYS_ONLY = {"metrics", "displays"}
 ESTIMATORS = {"selection", "features", "neural", "recipes", "regressor", "pipeline"}
 
-IN_FUNCTIONS_ONLY = {"matplotlib", "astropy", "corner", "qp", "tensorflow", "keras", "scikeras"}
+IN_FUNCTIONS_ONLY = {
+    *("matplotlib", "astropy", "corner", "qp", "tensorflow", "keras", "scikeras"),
+    *("h5py", "tables"),
+}
 IMPORTS_KERAS = {"sfml.neural.trainer", "sfml.neural.network", "sfml.neural.progress"}
 
 

@@ -14,7 +14,9 @@ from sfml.io.formats import is_path, open_source
 from sfml.io.layout import ColumnOption, Layout, Reading, plan, stated_columns, wanted_columns
 from sfml.io.report import CatalogueReport
 from sfml.io.source import FrameSource, Source, named_in_errors
-from sfml.tables.extraction import is_code, not_numeric
+from sfml.tables.extraction import is_code
+
+_BATCH = 100_000
 
 
 def open_catalogue(
@@ -279,7 +281,10 @@ class CatalogueReader:
         fluxes: dict[str, np.ndarray] = {}
         new: dict[str, np.ndarray] = {}
         for reading in self._layout.readings:
-            values = _numbers(frame[reading.column], first_row)
+            series = frame[reading.column]
+            if getattr(series.dtype, "kind", "O") not in "iuf":
+                self._check_numeric(series, first_row)
+            values = _floats(series)
             if reading.conversion is not None:
                 flux = fluxes.get(str(reading.flux))
                 values = new[reading.column] = self._convert(values, reading, flux)
@@ -290,6 +295,23 @@ class CatalogueReader:
             for name in self._file_names
         }
         return pd.DataFrame(columns, index=frame.index)
+
+    def _check_numeric(self, series: pd.Series, first_row: int) -> None:
+        """Raise if a column is not of numbers, with the first cell that is none, wherever it is."""
+        problem = not_numeric(series.to_numpy(), first_row)
+        if problem is None:
+            return
+        row = 0
+        for batch in self._source.batches([str(series.name)], _BATCH):
+            found = not_numeric(batch.iloc[:, 0].to_numpy(), row)
+            if found and not found.endswith(ALL_NUMBERS):
+                problem = found
+                break
+            row += len(batch)
+        raise ValueError(
+            f"the column {series.name!r} must hold one real number per row, but {problem}. "
+            "Rows are counted from 0."
+        )
 
     def _convert(self, values: np.ndarray, reading: Reading, flux: np.ndarray | None) -> np.ndarray:
         assert self._bands is not None
@@ -303,14 +325,8 @@ class CatalogueReader:
         return converted
 
 
-def _numbers(series: pd.Series, first_row: int) -> np.ndarray:
+def _floats(series: pd.Series) -> np.ndarray:
     """Give the numbers of a column as floats, those that are floats in their own precision."""
-    is_number = getattr(series.dtype, "kind", "O") in "iuf"
-    if not is_number and (problem := not_numeric(series.to_numpy(), first_row)):
-        raise ValueError(
-            f"the column {series.name!r} must hold one real number per row, but {problem}. "
-            "Rows are counted from 0."
-        )
     if isinstance(series.dtype, np.dtype) and series.dtype.kind == "f":
         return series.to_numpy()
     return series.to_numpy(dtype=np.float64, na_value=np.nan)

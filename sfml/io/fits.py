@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sfml.io.series import base, decode, elements, split_nulls, to_series
+from sfml.io.series import base, decode, element, elements, named_columns, split_nulls
 from sfml.io.source import FrameSource, SlicedSource, Source, check_unique
 from sfml.io.text import is_zipped
 
@@ -66,6 +66,19 @@ def _opened(path: Path) -> Iterator[Any]:
             yield hdus
 
 
+def from_records(records: Any) -> Source:
+    """Make a source of a FITS_rec, the data of a table that astropy has read."""
+    check_unique(records.columns.names)
+    columns, units = {}, {}
+    for definition in records.columns:
+        values, mask = _read_column(records, definition)
+        for name, place in elements(definition.name, values.shape[1:]).items():
+            columns[name] = element(values, mask, place)
+            units[name] = (definition.unit or "").strip()
+    units = {name: unit for name, unit in units.items() if unit}
+    return FrameSource(pd.DataFrame(columns), units, "a FITS table in memory")
+
+
 class FitsSource(SlicedSource):
     """A binary table. The file is opened for each slice, so that memory holds no more than that."""
 
@@ -110,10 +123,9 @@ class FitsSource(SlicedSource):
                 if column not in whole:
                     whole[column] = _read_column(part, hdu.columns[column])
                 values, mask = whole[column]
-                at = (slice(None), *place)
-                columns[name] = to_series(values[at], None if mask is None else mask[at])
+                columns[name] = element(values, mask, place)
             del part, whole, hdu
-        return pd.DataFrame(columns, index=pd.RangeIndex(start, stop))
+        return pd.DataFrame(columns)
 
 
 def _elements_of(name: str, hdu: Any) -> dict[str, tuple[int, ...]]:
@@ -156,12 +168,13 @@ def write_fits(
             f"FITS tables have at most {_MOST_COLUMNS} columns; got {len(frame.columns)}. Leave "
             "some out, or write Parquet."
         )
-    columns = [_column(name, frame[name], units.get(name)) for name in frame]
+    named = named_columns(frame)
+    columns = [_column(name, series, units.get(name)) for name, series in named.items()]
     hdu = fits.BinTableHDU.from_columns(columns, nrows=len(frame), name="CATALOGUE")
     raw = hdu.data.view(np.ndarray)
-    for name in frame:
-        if frame[name].dtype == "boolean":
-            raw[name][frame[name].isna().to_numpy()] = _NULL
+    for name, series in named.items():
+        if series.dtype == "boolean":
+            raw[name][series.isna().to_numpy()] = _NULL
     if provenance:
         hdu.header[PROVENANCE_KEY] = json.dumps(provenance)
     hdu.writeto(path)
@@ -208,7 +221,7 @@ def _unused(values: np.ndarray, name: str) -> int:
 
 def _encoded(name: str, values: np.ndarray, missing: np.ndarray) -> np.ndarray:
     """Encode text; where there is none it begins with a null byte, and empty text is a blank."""
-    cells = ["" if null else cell or " " for cell, null in zip(values, missing, strict=True)]
+    cells = ["" if null else str(cell) or " " for cell, null in zip(values, missing, strict=True)]
     wrong = next((i for i, cell in enumerate(cells) if not cell.isascii() or "\0" in cell), None)
     if wrong is not None:
         raise ValueError(

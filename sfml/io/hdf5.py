@@ -15,12 +15,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from sfml.io.series import base, elements, split_nulls, to_series
+from sfml.io.series import base, element, elements, named_columns, split_nulls
 from sfml.io.source import SlicedSource, Source, check_unique
 
 PROVENANCE_KEY = "provenance"
 _GROUP = "catalogue"
 _NULLS = "__null"
+_ASTROPY = ".__table_column_meta__"
+"""Where astropy keeps the units of a table."""
 _EXTRA = "HDF5 files need {}, which is not installed: pip install 'sfml[data]'."
 
 
@@ -75,11 +77,15 @@ def _find_tables(group: Any, where: str = "/") -> Iterator[_Table]:
         # Its columns are known to pandas alone.
         yield _Table("pandas", where, _pandas_columns(group), [])
         return
-    columns = {name: each for name, each in group.items() if _is_vaex(each)}
-    if columns:
-        yield _Table("vaex", where, list(columns), [])
+    vaex = [name for name, each in group.items() if _is_vaex(each)]
+    if vaex:
+        yield _Table("vaex", where, vaex, [])
         return
-    datasets = {n: each for n, each in group.items() if hasattr(each, "dtype") and each.shape}
+    datasets = {
+        name: each
+        for name, each in group.items()
+        if hasattr(each, "dtype") and each.shape and not name.endswith(_ASTROPY)
+    }
     plain = {name: each.shape[0] for name, each in datasets.items() if not each.dtype.names}
     if plain:
         length, _ = Counter(plain.values()).most_common(1)[0]
@@ -146,8 +152,7 @@ class _Columns(SlicedSource):
                     values, mask = self._column(group, column, slice(start, stop))
                     whole[column] = _decoded(values), mask
                 values, mask = whole[column]
-                at = (slice(None), *place)
-                columns[name] = to_series(values[at], None if mask is None else mask[at])
+                columns[name] = element(values, mask, place)
         return pd.DataFrame(columns)
 
 
@@ -164,7 +169,7 @@ class _Compound(_Columns):
         return self._astropys(group).get(name) or ""
 
     def _astropys(self, group: Any) -> dict[str, str]:
-        meta = group.parent.get(f"{group.name.rpartition('/')[2]}.__table_column_meta__")
+        meta = group.parent.get(f"{group.name.rpartition('/')[2]}{_ASTROPY}")
         if meta is None:
             return {}
         from astropy.table.meta import get_header_from_yaml
@@ -328,7 +333,7 @@ def write_hdf5(
     frame: pd.DataFrame, units: Mapping[str, str], provenance: Mapping[str, Any] | None, path: Path
 ) -> None:
     """Write a group of columns, one dataset each, as RAIL and h5py read them."""
-    wrong = [name for name in frame if "/" in name or name.strip(".") == ""]
+    wrong = [name for name in named_columns(frame) if "/" in name or name.strip(".") == ""]
     if wrong:
         raise ValueError(f"HDF5 does not allow these names of columns: {wrong}. Rename them.")
     with _opened(path, "w") as file:
@@ -336,8 +341,8 @@ def write_hdf5(
         group = file.create_group(_GROUP, track_order=True)
         if provenance:
             group.attrs[PROVENANCE_KEY] = json.dumps(provenance)
-        for name in frame:
-            values, mask = split_nulls(frame[name])
+        for name, series in named_columns(frame).items():
+            values, mask = split_nulls(series)
             if values.dtype.kind == "U":
                 dataset = group.create_dataset(name, data=values.astype(object), dtype=text)
             else:

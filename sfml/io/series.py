@@ -81,6 +81,17 @@ def elements(name: str, shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
     return {f"{name}[{','.join(map(str, place))}]": place for place in np.ndindex(*shape)}
 
 
+def element(values: np.ndarray, mask: np.ndarray | None, place: tuple[int, ...]) -> pd.Series:
+    """Make a column of one element of the vectors in an array's rows."""
+    at: Any = (slice(None), *place)
+    return to_series(values[at], None if mask is None else mask[at])
+
+
+def named_columns(frame: pd.DataFrame) -> dict[str, pd.Series]:
+    """Give the columns of a DataFrame by name."""
+    return {str(name): series for name, series in frame.items()}
+
+
 def base(name: str) -> str:
     """Name the vector that a column may be an element of."""
     return name.rpartition("[")[0] or name

@@ -95,7 +95,9 @@ class TextSource(Source):
                     lines,
                     read_options=arrow_csv.ReadOptions(column_names=labels, block_size=_BLOCK),
                     parse_options=arrow_csv.ParseOptions(
-                        delimiter=separator, newlines_in_values=True
+                        delimiter=separator,
+                        newlines_in_values=True,
+                        ignore_empty_lines=len(labels) > 1,  # else they are null
                     ),
                     convert_options=arrow_csv.ConvertOptions(
                         include_columns=wanted,

@@ -12,6 +12,7 @@ import pandas as pd
 from sfml.io.card import Column, card_path, is_predicted, render_card, unit_of
 from sfml.io.catalogue import open_catalogue
 from sfml.io.formats import format_of
+from sfml.io.series import named_columns
 from sfml.tables.writing import write_files
 
 
@@ -86,12 +87,13 @@ def write_catalogue(
         raise ValueError(f"Text is written as .csv or .ecsv; got {path.name!r}.")
     reader = open_catalogue(table)
     frame = with_index(reader.read())
-    known = {name: unit_of(name) for name in frame} if is_predicted(list(frame)) else {}
+    named = named_columns(frame)
+    known = {name: unit_of(name) for name in named} if is_predicted(list(named)) else {}
     known |= reader.units | dict(units or {})
     known = {name: str(unit) for name, unit in known.items() if unit}
-    if unknown := [name for name in known if name not in frame]:
+    if unknown := [name for name in known if name not in named]:
         raise ValueError(f"units names columns that the table lacks: {unknown}.")
-    columns = [Column(n, str(frame[n].dtype), known.get(n, "")) for n in frame]
+    columns = [Column(name, str(each.dtype), known.get(name, "")) for name, each in named.items()]
     card = render_card(path, format_, columns, len(frame), provenance)
     writer = _writer(format_)
     contents: dict[Any, Any] = {

@@ -23,6 +23,7 @@ from sfml.tables.units import conversion_factor, has_unit
 # column by column would sweep the whole array once per column.
 _BLOCK_BYTES = 1 << 20
 
+ALL_NUMBERS = ", though all of it reads as numbers"
 _NUMBERS_AS_OBJECTS = ("floating", "integer", "mixed-integer-float", "decimal", "empty")
 
 
@@ -276,7 +277,7 @@ def not_numeric(values: np.ndarray, first_row: int = 0) -> str | None:
     if not len(rows):
         return f"holds {holds}"
     row = next((row for row in rows if not _is_number(values[row])), None)
-    remark = "" if row is not None else ", though all of it reads as numbers"
+    remark = "" if row is not None else ALL_NUMBERS
     row = rows[0] if row is None else row
     cell = values[row].item() if kind in "USb" else values[row]
     return f"holds {holds}: {cell!r} in row {first_row + row}{remark}"
