@@ -14,7 +14,7 @@ from sfml.io.formats import is_path, open_source
 from sfml.io.layout import ColumnOption, Layout, Reading, plan, stated_columns, wanted_columns
 from sfml.io.report import CatalogueReport
 from sfml.io.source import FrameSource, Source, named_in_errors
-from sfml.tables.extraction import is_code
+from sfml.tables.extraction import ALL_NUMBERS, is_code, not_numeric
 
 _BATCH = 100_000
 
