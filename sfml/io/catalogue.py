@@ -290,6 +290,8 @@ class CatalogueReader:
                 values = new[reading.column] = self._convert(values, reading, flux)
             if reading.flux is None:
                 fluxes[reading.name] = values
+        if not new and list(frame.columns) == self.names:
+            return frame
         columns = {
             self._layout.names[name]: new[name] if name in new else frame[name]
             for name in self._file_names
