@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -78,15 +79,13 @@ def open_catalogue(
     0   7    3.63   14.46  0.1
     1   8     NaN   36.31  0.2
     >>> print(reader.report)
-    the table (a table in memory): 2 rows, 4 columns
+    The table (a table in memory): 2 rows, 4 columns
     g_flux, r_flux: from MAG_G, MAG_R; AB magnitudes -> uJy; 1 became NaN
     Z: from zspec
     """
-    stated = stated_columns(columns, bands)
-    opened = open_source(source, wanted_columns(stated, bands))
-    what = f"The catalogue {str(source)!r}" if is_path(source) else "The table"
-    layout = plan(opened.names, opened.units, stated, bands, what)
-    return CatalogueReader(opened, layout, bands, what)
+    reader = _open(source, bands, columns)
+    _warn_of_absent_bands(reader)
+    return reader
 
 
 def read_catalogue(
@@ -135,7 +134,27 @@ def read_catalogue(
     0    7.262     1.8155  0.1
     1 -999.000        NaN  0.2
     """
-    return open_catalogue(source, bands, columns).read()
+    reader = _open(source, bands, columns)
+    _warn_of_absent_bands(reader)
+    return reader.read()
+
+
+def _open(source: Any, bands: BandSet | None, columns: ColumnOption | None) -> CatalogueReader:
+    stated = stated_columns(columns, bands)
+    opened = open_source(source, wanted_columns(stated, bands))
+    what = f"The catalogue {str(source)!r}" if is_path(source) else "The table"
+    layout = plan(opened.names, opened.units, stated, bands, what)
+    return CatalogueReader(opened, layout, bands, what)
+
+
+def _warn_of_absent_bands(reader: CatalogueReader) -> None:
+    if absent := reader.report.absent_bands:
+        warnings.warn(
+            f"{reader.report.catalogue} has no columns of {len(absent)} bands, which count as "
+            f"missing: {', '.join(absent)}.",
+            UserWarning,
+            stacklevel=3,
+        )
 
 
 class CatalogueReader:

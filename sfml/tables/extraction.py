@@ -199,7 +199,7 @@ def absent_message(columns: Sequence[str], names: Sequence[str], table: str = "X
         suggestions.append(f"{name!r}{hint}")
     return (
         f"{table} lacks {len(absent)} of the {len(columns)} columns needed: "
-        f"{', '.join(suggestions)}. {table} has {len(names)} columns: {_abbreviate(names)}."
+        f"{', '.join(suggestions)}. {table} has {len(names)} columns: {abbreviate(names)}."
     )
 
 
@@ -211,7 +211,7 @@ def _locate(
         if table.n_columns != len(columns):
             raise ValueError(
                 f"X has {table.n_columns} columns without names, but exactly {len(columns)} are "
-                f"needed, in this order: {_abbreviate(columns)}. Pass these, or a table with "
+                f"needed, in this order: {abbreviate(columns)}. Pass these, or a table with "
                 "column names."
             )
         return list(range(len(columns))), list(range(len(columns)))
@@ -225,13 +225,14 @@ def _locate(
         repeated = [name for name in columns if table.names.count(name) > 1]
         if repeated:
             raise ValueError(
-                f"X has more than one column named {_abbreviate(repeated)}. Rename or drop the "
+                f"X has more than one column named {abbreviate(repeated)}. Rename or drop the "
                 "extra ones."
             )
     return where, [position[columns[j]] for j in where]
 
 
-def _abbreviate(names: Sequence[str], limit: int = 12) -> str:
+def abbreviate(names: Sequence[str], limit: int = 12) -> str:
+    """List names for a message, the first of them if they are many."""
     return _listed([repr(name) for name in names], ", ", limit)
 
 
