@@ -212,7 +212,9 @@ class TestColumns:
 
     def test_no_guess(self):
         table = {"r_flux": [1.0], "r_fluxerr": [1.0], "velocity": [1.0]}
-        with pytest.raises(ValueError, match=r"columns=\{'Z': 'NAME'\}, or .* columns=\{'Z': None\}"):
+        with pytest.raises(
+            ValueError, match=r"columns=\{'Z': 'NAME'\}, or .* columns=\{'Z': None\}"
+        ):
             open_catalogue(table, BANDS.only("r"))
         assert read_catalogue(table, BANDS.only("r"), {"Z": None}).columns.tolist() == list(table)
 
@@ -225,6 +227,18 @@ class TestColumns:
             open_catalogue(table | {"FLUX_G": [1.0]}, BANDS)
         none = {"g_flux": None, "g_fluxerr": None}
         assert "FLUX_G" in open_catalogue(table | {"FLUX_G": [1.0]}, BANDS, none).names
+
+    def test_names_for_all_bands_of_which_some_are_absent(self):
+        columns = {"{band}_flux": "FLUX_{BAND}", "{band}_fluxerr": "ERR_{BAND}", "Z": "zspec"}
+        with pytest.warns(UserWarning, match="missing: g"):
+            reader = open_catalogue(self.TABLE, BANDS, columns)
+        assert reader.names == ["ID", "r_flux", "r_fluxerr", "Z", "note"]
+        with pytest.raises(ValueError, match=r"lacks 4 of the 5 columns.*'r_flux': 'FLUX_R'"):
+            open_catalogue(
+                self.TABLE,
+                BANDS,
+                columns | {"{band}_flux": "F_{BAND}", "{band}_fluxerr": "E_{BAND}"},
+            )
 
     def test_half_a_band(self):
         with pytest.raises(ValueError, match="'g_fluxerr'"):

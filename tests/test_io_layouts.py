@@ -180,6 +180,16 @@ class TestHdf5:
             assert frame["i"].isna().tolist() == (np.arange(20) % 3 == 0).tolist()
             assert frame["x"].tolist() == list(range(20))
 
+    def test_a_heap_without_an_end(self, tmp_path):
+        """HDF5's library would read it for ever."""
+        path = write_catalogue({"name": ["x"] * 3}, tmp_path / "t.hdf5")
+        content = path.read_bytes()
+        heap = content.index(b"GCOL") + 16
+        free = content.index(b"\0" * 8, heap + 3 * 24)  # index 0, where the objects end
+        path.write_bytes(content[: free + 8] + b"\0" * 8 + content[free + 16 :])
+        with pytest.raises(ValueError, match="one of its heaps, which hold text, has no end"):
+            open_catalogue(path)
+
     def test_without_a_table(self, tmp_path):
         with h5py.File(tmp_path / "t.hdf5", "w") as file:
             file["image"] = 3

@@ -62,7 +62,8 @@ def _opened(path: Path) -> Iterator[Any]:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", AstropyWarning)
-        with fits.open(path, memmap=True) as hdus:
+        # astropy leaves a file open that it cannot read.
+        with open_file(path, "rb") as file, fits.open(file, memmap=False) as hdus:
             yield hdus
 
 

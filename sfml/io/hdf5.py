@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import pickle
+import struct
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,6 +24,10 @@ _GROUP = "catalogue"
 _NULLS = "__null"
 _ASTROPY = ".__table_column_meta__"
 """Where astropy keeps the units of a table."""
+_BLOCK = 1 << 23
+_LARGEST_HEAP = 1 << 28
+_HEAP = struct.Struct("<4sI Q")  # signature, version, size
+_OBJECT = struct.Struct("<H6x Q")  # index, size
 _EXTRA = "HDF5 files need {}, which is not installed: pip install 'sfml[data]'."
 
 
@@ -39,6 +44,8 @@ class _Table(NamedTuple):
 def open_hdf5(path: Path, wanted: Sequence[str]) -> Source:
     """Open the first table of an HDF5 file that has the columns wanted, or most of them."""
     with _opened(path) as file:
+        if _has_heaps(file):
+            _check_heaps(path)
         tables = list(_find_tables(file))
         if not tables:
             raise ValueError(
@@ -69,6 +76,54 @@ def _opened(path: Path, mode: str = "r") -> Iterator[Any]:
 
     with h5py.File(path, mode) as file:
         yield file
+
+
+def _has_heaps(file: Any) -> bool:
+    """Whether something in a file is of varying length: text, usually."""
+    import h5py
+
+    def has_heap(name: str, each: Any) -> bool | None:
+        kinds = [each.attrs.get_id(key).dtype for key in each.attrs]
+        kinds += [each.dtype] if isinstance(each, h5py.Dataset) else []
+        return True if any(kind.hasobject for kind in kinds) else None
+
+    return bool(has_heap("/", file) or file.visititems(has_heap))
+
+
+def _check_heaps(path: Path) -> None:
+    """Refuse a file whose heaps are damaged so that HDF5's library would read them for ever.
+
+    A heap ("GCOL") is a series of objects with their sizes. The library goes from one to the
+    next, and stays where it is at free space of size 0.
+    """
+    with path.open("rb") as file:
+        start, block = 0, file.read(_BLOCK)
+        while len(block) >= _HEAP.size:
+            found = block.find(b"GCOL")
+            while found >= 0:
+                _check_heap(file, start + found)
+                found = block.find(b"GCOL", found + 1)
+            start += len(block) - 3  # one may begin at the end of a block
+            file.seek(start)
+            block = file.read(_BLOCK)
+
+
+def _check_heap(file: Any, start: int) -> None:
+    file.seek(start)
+    head = file.read(_HEAP.size)
+    if len(head) < _HEAP.size:
+        return
+    _, version, size = _HEAP.unpack(head)
+    if version != 1:
+        return  # these letters by chance
+    heap = file.read(min(size, _LARGEST_HEAP))
+    position = 0
+    while position + _OBJECT.size <= len(heap):
+        index, length = _OBJECT.unpack_from(heap, position)
+        step = length if index == 0 else _OBJECT.size + -(-length // 8) * 8
+        if step == 0:
+            raise ValueError("it is damaged: one of its heaps, which hold text, has no end.")
+        position += step
 
 
 def _find_tables(group: Any, where: str = "/") -> Iterator[_Table]:

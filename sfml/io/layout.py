@@ -22,6 +22,8 @@ class Origin(NamedTuple):
 
     column: str | None
     unit: str | None = None
+    of_all_bands: bool = False
+    """Whether it was stated for all bands at once: then the file may lack some."""
 
 
 class Reading(NamedTuple):
@@ -62,7 +64,7 @@ def stated_columns(columns: ColumnOption | None, bands: BandSet | None) -> dict[
             for band in bands.names:
                 name = key.format(band=band)
                 column = origin.column and origin.column.format(band=band, BAND=band.upper())
-                stated[name] = Origin(column, origin.unit)
+                stated[name] = Origin(column, origin.unit, of_all_bands=True)
         elif key in _needed(bands):
             single[key] = origin
         else:
@@ -132,7 +134,8 @@ def plan(
 
 
 def _check_stated(stated: Mapping[str, Origin], names: Sequence[str], what: str) -> None:
-    columns = [origin.column for origin in stated.values() if origin.column is not None]
+    alone = [origin for origin in stated.values() if not origin.of_all_bands]
+    columns = [origin.column for origin in alone if origin.column is not None]
     if message := absent_message(columns, names, what):
         raise ValueError(f"{message} They are named in `columns`.")
 
