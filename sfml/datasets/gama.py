@@ -47,8 +47,8 @@ def load_gama(
     ----------
     lambdar : path or table
         GAMA's LambdarCat (LambdarCatv01): CATAID, ``{band}_flux`` and ``{band}_fluxerr``. A file
-        (FITS, CSV with any usual separator, ECSV, Parquet; also gzipped), a folder of Parquet
-        files, or a table (pandas, polars, pyarrow, astropy, dict of columns).
+        of any format that `sfml.io.open_catalogue` reads, a folder of Parquet files, or a table
+        (pandas, polars, pyarrow, astropy, dict of columns).
     magphys : path or table
         GAMA's MagPhys (MagPhysv06): CATAID, redshift ``Z``, and ``mass_stellar_percentile50``,
         ``SFR_0_1Gyr_percentile50`` and ``L_dust_percentile50``, which are in dex already.

@@ -13,7 +13,7 @@ import pandas as pd
 from sfml.bands import BandSet
 from sfml.io.formats import is_path, open_source
 from sfml.io.layout import ColumnOption, Layout, Reading, plan, stated_columns, wanted_columns
-from sfml.io.report import CatalogueReport
+from sfml.io.report import report_of
 from sfml.io.source import FrameSource, Source, named_in_errors
 from sfml.tables.extraction import ALL_NUMBERS, is_code, not_numeric
 
@@ -160,7 +160,18 @@ def _warn_of_absent_bands(reader: CatalogueReader) -> None:
 class CatalogueReader:
     """A catalogue that is open: what it holds, and its rows, all or in batches.
 
-    Made by `open_catalogue`.
+    `open_catalogue` makes it.
+
+    Parameters
+    ----------
+    source : Source
+        The table that is read.
+    layout : Layout
+        Which of its columns is which, and what has to be done to it.
+    bands : BandSet or None
+        The band set whose columns and unit the result has.
+    what : str
+        What messages call the catalogue.
 
     Attributes
     ----------
@@ -190,7 +201,7 @@ class CatalogueReader:
         self._file_names = list(source.names)
         self.n_rows = source.n_rows
         self.units = self._units()
-        self.report = CatalogueReport.of(source, layout, bands, what)
+        self.report = report_of(source, layout, bands, what)
 
     @property
     def names(self) -> list[str]:
@@ -262,9 +273,9 @@ class CatalogueReader:
         start : int, default=0
             Rows to leave out at the beginning.
 
-        Yields
-        ------
-        DataFrame of shape (n_rows, n_columns)
+        Returns
+        -------
+        iterator of DataFrame, each of shape (n_rows, n_columns)
             At least one, which is empty if there are no rows.
 
         Raises
@@ -342,7 +353,10 @@ class CatalogueReader:
             flux = np.where(is_code(flux, codes), np.nan, flux)
         with np.errstate(over="ignore", invalid="ignore"):
             converted = reading.conversion.apply(values, codes, flux)
-        self.report.count_lost(reading.name, int(np.sum(np.isnan(converted) & ~np.isnan(values))))
+        lost = int(np.sum(np.isnan(converted) & ~np.isnan(values)))
+        if lost:
+            n_lost = self.report.n_lost
+            n_lost[reading.name] = n_lost.get(reading.name, 0) + lost
         return converted
 
 

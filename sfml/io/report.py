@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from sfml.bands import BandSet
+from sfml.io.layout import Layout
+from sfml.io.source import Source
 
 _MOST_SHOWN = 6
 
@@ -15,7 +16,7 @@ _MOST_SHOWN = 6
 class CatalogueReport:
     """What was found in a catalogue, converted, and taken for granted; printed, it is a summary.
 
-    Attributes
+    Parameters
     ----------
     catalogue : str
         What it is: "The catalogue 'NAME'", or "The table".
@@ -63,42 +64,13 @@ class CatalogueReport:
     n_lost: dict[str, int] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
-    @classmethod
-    def of(cls, source: Any, layout: Any, bands: BandSet | None, what: str) -> CatalogueReport:
-        """Make the report of a catalogue that was opened."""
-        report = cls(what, source.kind, source.n_rows, len(source.names), notes=[*source.notes])
-        report.absent_bands = list(layout.absent_bands)
-        renamed = {new: name for name, new in layout.names.items() if new != name}
-        for new, name in renamed.items():
-            if new == f"{name}_original":
-                report.notes.append(f"The file's column {name!r} is called {new!r} here.")
-            else:
-                report.origins[new] = name
-        if bands is None:
-            return report
-        report.unit = bands.unit
-        photometry = {*bands.flux_columns, *bands.error_columns}
-        for reading in layout.readings:
-            if reading.conversion is not None:
-                report.conversions[reading.name] = reading.conversion.describe(bands.unit)
-            elif reading.unit is None and reading.name in photometry:
-                report.no_unit.append(reading.name)
-        return report
-
-    def count_lost(self, name: str, n: int) -> None:
-        """Count values of a column that became NaN."""
-        if n:
-            self.n_lost[name] = self.n_lost.get(name, 0) + n
-
     def __str__(self) -> str:
         """Summarise in a few lines: columns that were treated alike share one."""
         rows = "" if self.n_rows is None else f"{self.n_rows:,} rows, "
         lines = [f"{self.catalogue} ({self.kind}): {rows}{self.n_columns} columns"]
         alike: dict[str | None, list[str]] = {}
-        for name in [*self.conversions, *(set_ for set_ in self.origins)]:
-            names = alike.setdefault(self.conversions.get(name), [])
-            if name not in names:
-                names.append(name)
+        for name in dict.fromkeys([*self.conversions, *self.origins]):
+            alike.setdefault(self.conversions.get(name), []).append(name)
         lines += [self._line(names, done) for done, names in alike.items()]
         if self.no_unit:
             lines.append(f"no unit is stated, taken to be in {self.unit}: {_shown(self.no_unit)}")
@@ -114,6 +86,29 @@ class CatalogueReport:
         if lost := sum(self.n_lost.get(name, 0) for name in names):
             parts.append(f"{lost:,} became NaN")
         return f"{_shown(names)}: {'; '.join(parts)}"
+
+
+def report_of(source: Source, layout: Layout, bands: BandSet | None, what: str) -> CatalogueReport:
+    """Make the report of a catalogue that was opened."""
+    report = CatalogueReport(
+        what, source.kind, source.n_rows, len(source.names), notes=[*source.notes]
+    )
+    report.absent_bands = list(layout.absent_bands)
+    for name, new in layout.names.items():
+        if new == f"{name}_original":
+            report.notes.append(f"The file's column {name!r} is called {new!r} here.")
+        elif new != name:
+            report.origins[new] = name
+    if bands is None:
+        return report
+    report.unit = bands.unit
+    photometry = {*bands.flux_columns, *bands.error_columns}
+    for reading in layout.readings:
+        if reading.conversion is not None:
+            report.conversions[reading.name] = reading.conversion.describe(bands.unit)
+        elif reading.unit is None and reading.name in photometry:
+            report.no_unit.append(reading.name)
+    return report
 
 
 def _shown(names: Sequence[str]) -> str:

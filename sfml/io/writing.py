@@ -31,7 +31,7 @@ def write_catalogue(
     Parameters
     ----------
     table : table
-        pandas, polars, pyarrow, astropy, a dict of columns. An index of pandas that has a name, or
+        A table of pandas, polars, pyarrow or astropy, or a dict of columns. An index of pandas that has a name, or
         that is not just 0, 1, 2, ..., becomes the first column.
     path : path
         Its end says the format: .fits, .vot, .ecsv, .csv, .parquet, .feather, .hdf5; FITS, VOTable,
