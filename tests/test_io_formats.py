@@ -68,6 +68,7 @@ DIALECTS = {
     "bars": PLAIN.replace(",", " | "),
     "aligned": "  CATAID   r_flux  r_fluxerr\n    1  0.00045  1e-6\n    2  0.00012  2e-6\n",
     "windows": PLAIN.replace("\n", "\r\n"),
+    "old_macs": PLAIN.replace("\n", "\r"),
     "trailing_commas": PLAIN.replace("\n", ",\n"),
     "quoted": PLAIN.replace("r_flux,", '"r_flux",').replace("1,", '"1",', 1),
     "number_as_name": "# comment\n" + PLAIN.replace("err\n", "err,2\n").replace("e-6\n", "e-6,7\n"),

@@ -6,7 +6,6 @@ import io
 import json
 import pickle
 import struct
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -392,7 +391,9 @@ def write_hdf5(
     if wrong:
         raise ValueError(f"HDF5 does not allow these names of columns: {wrong}. Rename them.")
     with _opened(path, "w") as file:
-        text = sys.modules["h5py"].string_dtype()
+        import h5py
+
+        text = h5py.string_dtype()
         group = file.create_group(_GROUP, track_order=True)
         if provenance:
             group.attrs[PROVENANCE_KEY] = json.dumps(provenance)

@@ -120,9 +120,10 @@ class TextSource(Source):
             dialect = self._dialect = dialect._replace(encoding="latin-1")
         if dialect.encoding == "utf-8-sig" and dialect.separator != _BY_SPACE:
             file = open_file(self._path, "rb")
-            for _ in range(dialect.n_header):
-                file.readline()
-            return file if hasattr(file, "peek") else io.BufferedReader(file)
+            header = [file.readline() for _ in range(dialect.n_header)]
+            if not any(b"\r" in line.rstrip(b"\r\n") for line in header):
+                return file
+            file.close()  # lines that end with a carriage return alone
         return io.BufferedReader(_Lines(_rewritten(self._path, dialect)))
 
     def _check_rows(self) -> None:

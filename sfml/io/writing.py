@@ -31,8 +31,8 @@ def write_catalogue(
     Parameters
     ----------
     table : table
-        A table of pandas, polars, pyarrow or astropy, or a dict of columns. An index of pandas that has a name, or
-        that is not just 0, 1, 2, ..., becomes the first column.
+        A table of pandas, polars, pyarrow or astropy, or a dict of columns. An index of pandas that
+        has a name, or that is not just 0, 1, 2, ..., becomes the first column.
     path : path
         Its end says the format: .fits, .vot, .ecsv, .csv, .parquet, .feather, .hdf5; FITS, VOTable,
         ECSV and CSV also with .gz. The card is ``<path>.README.md``.
