@@ -29,7 +29,7 @@ LAYERS = [
     {"tables"},
     {"bands"},
     {"targets", "surveys"},
-    {"photometry", "uncertainty"},
+    {"photometry", "uncertainty", "io"},
     {"domain"},  # another name of a part of uncertainty
     {"selection", "features", "neural", "metrics"},
     {"datasets"},
@@ -54,6 +54,7 @@ IN_FUNCTIONS_ONLY = {
     *("pooch", "pyvo", "requests"),
     *("dask", "lsdb", "nested_pandas"),
     *("safetensors", "onnx", "onnxruntime"),
+    *("h5py", "tables"),
 }
 IMPORTS_KERAS = {"sfml.neural.trainer", "sfml.neural.network", "sfml.neural.progress"}
 
