@@ -37,6 +37,7 @@ _SUBMODULES = (
     "metrics",
     "neural",
     "selection",
+    "stopping",
     "targets",
     "triage",
     "uncertainty",

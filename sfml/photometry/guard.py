@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import NamedTuple
 
 import numpy as np
@@ -25,6 +28,22 @@ _ALIKE = 0.05
 _NOTICED, _REFUSED = 0.1, 0.7
 # A magnitude does not vary by this factor from galaxy to galaxy, nor from band to band; fluxes do.
 _RANGE_OF_MAGNITUDES = 3.0
+
+_is_part: ContextVar[bool] = ContextVar("is_part", default=False)
+
+
+@contextmanager
+def part_of_catalogue() -> Iterator[None]:
+    """Refuse no rows for their unit in the block: they are part of a catalogue, not a catalogue.
+
+    What a galaxy gets must not depend on how its catalogue was cut into parts. Galaxies that look
+    as if they were in another unit are flagged, as ever.
+    """
+    token = _is_part.set(True)
+    try:
+        yield
+    finally:
+        _is_part.reset(token)
 
 
 class UnitGuard(NamedTuple):
@@ -94,9 +113,12 @@ class UnitGuard(NamedTuple):
     def check(self, photometry: Photometry) -> None:
         """Raise a ValueError, or warn, if a catalogue of 100 or more seems to be in another unit.
 
-        A smaller one is never refused: what a galaxy gets does not depend on its neighbours.
+        A smaller one, or a part of one (`part_of_catalogue`), is never refused: what a galaxy gets
+        does not depend on its neighbours.
         """
-        if len(photometry.flux) < FEWEST or not np.isfinite(self.brightness).all():
+        if _is_part.get() or len(photometry.flux) < FEWEST:
+            return
+        if not np.isfinite(self.brightness).all():
             return
         advice = (
             "Are the fluxes in another unit, such as mJy for Jy (a factor of 1000), or magnitudes? "

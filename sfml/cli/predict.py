@@ -1,0 +1,281 @@
+"""``sfml predict``: a catalogue of any size through a model, in batches, resumable."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from sfml.cli.options import UsageError, add_common, check_output, name_list, whole_number
+from sfml.cli.stream import WriteBehind, read_ahead
+from sfml.cli.terminal import Terminal
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+    from sfml.cli.catalogue import FileDigest
+    from sfml.cli.joining import Tally
+    from sfml.cli.parts import PartsFolder
+    from sfml.pipeline import StarFormationPipeline
+
+HELP = "predict a catalogue: medians, 16th and 84th percentiles, flags and reasons"
+DESCRIPTION = """
+Predict every galaxy of a catalogue: one row per galaxy, in the order of the catalogue,
+with medians, 16th and 84th percentiles, flags and their reasons. A galaxy without a
+prediction has empty values and a reason. Rows are read, predicted and written in
+batches, so that memory does not grow with the catalogue (Parquet; other formats are put
+together in memory at the end). A run that is interrupted or killed goes on from its
+last batch when the same command is given again.
+"""
+EXAMPLES = """
+examples:
+  sfml predict model.safetensors catalogue.parquet -o predictions.parquet
+  sfml predict model.safetensors catalogue.fits -o predictions.fits --keep CATAID,RA,DEC
+  sfml predict model.safetensors catalogue.parquet -o out.parquet --keep all --uncertainty total
+  sfml predict model.safetensors catalogue.parquet -o out.parquet --json --quiet
+"""
+BATCH_ROWS = 100_000
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add what the command takes."""
+    parser.add_argument("model", type=Path, metavar="MODEL", help="a model that sfml has saved")
+    parser.add_argument("catalogue", type=Path, metavar="CATALOGUE", help="file of the galaxies")
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="OUT", required=True, help="file of the predictions"
+    )
+    parser.add_argument(
+        "--keep",
+        type=name_list,
+        default=["identifiers"],
+        metavar="A,B,...",
+        help="columns of the catalogue that the output has too: names, or one of identifiers "
+        "(with coordinates and the redshift; the default), all, none",
+    )
+    parser.add_argument(
+        "--uncertainty",
+        choices=["emulator", "sps", "total"],
+        default="emulator",
+        help="what the percentiles hold: how well the code's answer is predicted, the code's own "
+        "posterior, or both (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--batch-rows",
+        type=whole_number(1),
+        default=BATCH_ROWS,
+        metavar="N",
+        help="rows read, predicted and kept at a time (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace the output if it is there already"
+    )
+    parser.add_argument(
+        "--restart",
+        action="store_true",
+        help="throw away what an earlier run has left unfinished, whatever it was",
+    )
+    add_common(parser)
+
+
+class _Job(NamedTuple):
+    """What is to be predicted, from what, and how."""
+
+    pipe: StarFormationPipeline
+    model_hash: str
+    reader: Any
+    kept: list[str]
+    uncertainty: str
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """What is predicted."""
+        return tuple(self.pipe["regress"].targets_)
+
+    def predict(self, batch: pd.DataFrame, *, is_part: bool) -> pa.Table:
+        """Predict a batch, which is refused for its unit only if it is no part of a catalogue."""
+        import pandas as pd
+
+        from sfml.io.arrow import from_pandas
+        from sfml.photometry.guard import part_of_catalogue
+
+        with part_of_catalogue() if is_part else nullcontext():
+            predicted = self.pipe.predict_table(batch, uncertainty=self.uncertainty)
+        table = pd.concat([batch[self.kept], predicted], axis=1)
+        return from_pandas(table)
+
+
+def run(options: argparse.Namespace, terminal: Terminal) -> int:
+    """Predict a catalogue."""
+    from sfml.cli.catalogue import FileDigest
+    from sfml.cli.parts import PartsFolder
+
+    start = time.perf_counter()
+    parts = PartsFolder(options.output)
+    if not parts.path.exists():
+        check_output(options, options.catalogue)
+    job = _prepare(options)
+    with parts.open(_fingerprint(job, options), restart=options.restart):
+        if parts.is_published():
+            parts.remove()
+            terminal.say(f"{options.output} is complete since the last run.")
+            return 0
+        check_output(options, options.catalogue)
+        with _telling_what_is_kept(parts, terminal):
+            digest = FileDigest(options.catalogue)
+            _say_what(job, options, terminal)
+            _predict_all(job, parts, options.batch_rows, terminal)
+            with terminal.status(f"joining {options.output}"):
+                tally = _publish(job, parts, digest, options)
+    _finish(tally.summary(), options, time.perf_counter() - start, terminal)
+    return 0
+
+
+def _prepare(options: argparse.Namespace) -> _Job:
+    """Load the model, and find which columns of the catalogue are needed."""
+    from sfml.cli.catalogue import find_kept
+    from sfml.io import open_catalogue
+    from sfml.persistence import load, read_card
+
+    pipe = load(options.model)
+    select = pipe["select"]
+    names = open_catalogue(options.catalogue).names
+    redshift = None if select.layout_.redshift == "none" else select.bands_.redshift
+    kept = find_kept(names, options.keep, redshift)
+    _check_no_clash(kept, pipe["regress"].targets_)
+    needed = [*kept, *(c for c in select.feature_names_in_ if c in names and c not in kept)]
+    reader = open_catalogue(options.catalogue, bands=select.bands_, columns=needed)
+    model_hash = read_card(options.model)["content_hash"]
+    return _Job(pipe, model_hash, reader, kept, options.uncertainty)
+
+
+def _check_no_clash(kept: list[str], targets: Sequence[str]) -> None:
+    ours = {f"{target}{end}" for target in targets for end in ("", "_p16", "_p84")}
+    clash = [name for name in kept if name in ours | {"flag", "reasons"}]
+    if clash:
+        raise UsageError(
+            f"the catalogue and the predictions both have columns {', '.join(clash)}: leave them "
+            "out of --keep, or rename them in the catalogue."
+        )
+
+
+def _fingerprint(job: _Job, options: argparse.Namespace) -> dict[str, Any]:
+    """Describe all that decides what the parts hold."""
+    from sfml import __version__
+    from sfml.cli.catalogue import fingerprint_of
+
+    return {
+        "model": job.model_hash,
+        "catalogue": fingerprint_of(options.catalogue),
+        "keep": job.kept,
+        "uncertainty": job.uncertainty,
+        "batch-rows": options.batch_rows,
+        "version of sfml": __version__,
+    }
+
+
+@contextmanager
+def _telling_what_is_kept(parts: PartsFolder, terminal: Terminal) -> Iterator[None]:
+    """If the run is cut short, say how to go on."""
+    try:
+        yield
+    except BaseException:
+        n_rows = sum(parts.finished().values())
+        if n_rows:
+            terminal.note(
+                f"\n{n_rows:,} rows are predicted and kept in {parts.path}: the same command goes "
+                "on from there."
+            )
+        raise
+
+
+def _say_what(job: _Job, options: argparse.Namespace, terminal: Terminal) -> None:
+    n_rows = job.reader.n_rows
+    rows = "" if n_rows is None else f"{n_rows:,} rows of "
+    terminal.say(f"{rows}{options.catalogue} by {options.model}: {', '.join(job.targets)}")
+    terminal.say(f"kept of the catalogue: {', '.join(job.kept) or 'nothing (see --keep)'}")
+    report = str(job.reader.report)
+    if report:
+        terminal.say(report)
+
+
+def _predict_all(job: _Job, parts: PartsFolder, batch_rows: int, terminal: Terminal) -> None:
+    """Predict the batches of which there is no part yet."""
+    done = parts.finished()
+    n_done = sum(done.values())
+    if n_done:
+        terminal.note(f"Going on from the last run: {n_done:,} rows are done.")
+    first = next(number for number in count(1) if done.get(number) != batch_rows)
+    total = (first - 1) * batch_rows
+    batches = job.reader.batches(batch_rows, start=total)
+    with (
+        terminal.progress("predicting", job.reader.n_rows, n_done) as advance,
+        WriteBehind(parts.write) as write,
+    ):
+        for number, batch in enumerate(read_ahead(batches), start=first):
+            # A catalogue without rows has a part too, which has the columns.
+            if done.get(number) != len(batch) and (len(batch) or number == 1):
+                with _naming_rows(total, len(batch)):
+                    # The first rows speak for the catalogue.
+                    write(number, job.predict(batch, is_part=number > 1))
+                advance(len(batch))
+            total += len(batch)
+    if job.reader.n_rows not in (None, total):
+        raise ValueError(
+            f"the catalogue has {job.reader.n_rows:,} rows, but {total:,} were read. Was it "
+            "changed meanwhile?"
+        )
+
+
+@contextmanager
+def _naming_rows(start: int, n_rows: int) -> Iterator[None]:
+    """Name the rows of a batch that cannot be predicted."""
+    try:
+        yield
+    except ValueError as error:
+        rows = f"rows {start:,} to {start + n_rows - 1:,} of the catalogue, counted from 0"
+        raise ValueError(f"{error} (In {rows}.)") from error
+
+
+def _publish(
+    job: _Job, parts: PartsFolder, digest: FileDigest, options: argparse.Namespace
+) -> Tally:
+    """Join the parts to the output, with units and provenance."""
+    from sfml import __version__
+    from sfml.cli.joining import publish, units_of
+
+    provenance = {
+        "sfml": __version__,
+        "model": options.model.name,
+        "model_hash": job.model_hash,
+        "catalogue": options.catalogue.name,
+        "catalogue_sha256": digest.wait(),
+        "uncertainty": job.uncertainty,
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    kept = {name: unit for name, unit in job.reader.units.items() if name in job.kept}
+    units = kept | units_of(job.targets)
+    return publish(parts, units, provenance, overwrite=options.overwrite)
+
+
+def _finish(
+    summary: dict[str, Any], options: argparse.Namespace, seconds: float, terminal: Terminal
+) -> None:
+    n_rows, n_predicted = summary["n_rows"], summary["n_predicted"]
+    rate = n_rows / seconds  # of a run that goes on from another one, too high
+    terminal.say(
+        f"{n_predicted:,} of {n_rows:,} galaxies are predicted, in {seconds:.1f} s "
+        f"({rate:,.0f} a second)."
+    )
+    flagged = [f"{name} {n:,}" for name, n in summary["flags"].items() if n]
+    terminal.say(f"flags: {', '.join(flagged) or 'none'}")
+    terminal.say(f"{options.output}  one row per galaxy, in the order of the catalogue")
+    terminal.finish(
+        {"status": "done", "output": options.output, "seconds": seconds, "rows_per_s": rate}
+        | summary
+    )
