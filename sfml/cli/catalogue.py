@@ -20,6 +20,7 @@ from sfml.targets import GAMA_TARGET_COLUMNS
 
 if TYPE_CHECKING:
     from sfml.bands import BandSet
+    from sfml.io import CatalogueReader
 
 # None of these can be a label in dex; -9 could be a star-formation rate.
 LABEL_CODES = (-99.0, -999.0, -9999.0)
@@ -64,6 +65,41 @@ def _described(table: Mapping[str, Any]) -> BandSet:
         return BandSet(**table)
     except (TypeError, ValueError) as error:
         raise UsageError(f"the table [bands] of the settings: {error}") from error
+
+
+def open_with_bands(
+    path: Path,
+    bands: BandSet | None,
+    given: Sequence[tuple[str, Any]] = (),
+    needed: Sequence[str] | None = None,
+) -> CatalogueReader:
+    """Open a catalogue of which a band set's columns are found, and converted.
+
+    Parameters
+    ----------
+    path : Path
+        The catalogue.
+    bands : BandSet or None
+        Its bands.
+    given : sequence of (str, object), default=()
+        What columns are called in the file, by their names: see `sfml.io.open_catalogue`; False
+        says that there is none.
+    needed : sequence of str, default=None
+        Columns of the bands that must be there; others, such as a redshift that a model does not
+        read, may be absent.
+
+    Returns
+    -------
+    CatalogueReader
+    """
+    from sfml.io import open_catalogue
+
+    columns = {name: None if column is False else column for name, column in given}
+    if bands is not None and needed is not None:
+        names = open_catalogue(path).names
+        spare = [name for name in (*bands.columns, bands.redshift_error) if name not in needed]
+        columns = {name: None for name in spare if name and name not in names} | columns
+    return open_catalogue(path, bands, columns or None)
 
 
 def find_labels(

@@ -8,7 +8,14 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from sfml.cli.options import add_bands, add_common, check_output, name_list, whole_number
+from sfml.cli.options import (
+    add_bands,
+    add_columns,
+    add_common,
+    check_output,
+    name_list,
+    whole_number,
+)
 from sfml.cli.terminal import Terminal
 
 HELP = "convert a catalogue to another format, and its fluxes to a survey's unit"
@@ -43,16 +50,18 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="rows read and written at a time, to Parquet (default: %(default)s)",
     )
     add_bands(parser, default=None)
+    add_columns(parser)
     add_common(parser)
 
 
 def run(options: argparse.Namespace, terminal: Terminal) -> int:
     """Convert a catalogue."""
-    from sfml.cli.catalogue import find_bands
-    from sfml.io import open_catalogue
+    from sfml.cli.catalogue import find_bands, open_with_bands
 
     check_output(options, options.source)
-    reader = open_catalogue(options.source, bands=find_bands(options), columns=options.columns)
+    reader = open_with_bands(options.source, find_bands(options), options.column)
+    if options.columns:
+        reader = reader.only(*options.columns)
     report = str(reader.report)
     if report:
         terminal.say(report)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sfml.cli.options import UsageError, add_common, assignment, whole_number
+from sfml.cli.options import UsageError, add_columns, add_common, assignment, whole_number
 from sfml.cli.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="rows read and predicted at a time (default: %(default)s)",
     )
+    add_columns(parser)
     add_common(parser)
 
 
@@ -158,29 +160,33 @@ def _batches(
     terminal: Terminal,
 ) -> Iterator[tuple[pd.DataFrame, pd.DataFrame, int]]:
     """Give predictions, labels, and how many galaxies were learnt from, batch by batch."""
-    from sfml.cli.catalogue import find_labels, is_held_out, read_labels
+    from sfml.cli.catalogue import find_labels, is_held_out, open_with_bands, read_labels
     from sfml.cli.stream import read_ahead
-    from sfml.io import open_catalogue
+    from sfml.photometry.guard import part_of_catalogue
 
     select, targets = pipe["select"], pipe["regress"].targets_
-    names = open_catalogue(options.catalogue).names
+    inputs = list(select.feature_names_in_)
+    reader = open_with_bands(options.catalogue, select.bands_, options.column, inputs)
+    names = reader.names
     of_training = {k: v for k, v in card.get("labels", {}).items() if v in names}
     labels = find_labels(names, targets, of_training | dict(options.label))
     labels = {target: labels[target] for target in targets}
-    inputs = [column for column in select.feature_names_in_ if column in names]
-    needed = list(dict.fromkeys([*inputs, *labels.values()]))
-    reader = open_catalogue(options.catalogue, bands=select.bands_, columns=needed)
+    read = dict.fromkeys([*(name for name in inputs if name in names), *labels.values()])
+    reader = reader.only(*read)
     terminal.say(f"labels: {', '.join(f'{k} from {v}' for k, v in labels.items())}")
     with terminal.progress("predicting", reader.n_rows) as advance:
-        for batch in read_ahead(reader.batches(options.batch_rows)):
+        for number, batch in enumerate(read_ahead(reader.batches(options.batch_rows))):
             advance(len(batch))
             y, _ = read_labels(batch, labels)
             scored = y.notna().any(axis=1).to_numpy()
             if split is not None:
                 scored &= is_held_out(batch, select.bands_, split["fraction"], split["seed"])
             X = batch[scored]
-            table = pipe.predict_table(X)
-            yield table[table.columns[:-2]], y[scored], _count_learnt(pipe, X)
+            # The first rows speak for the catalogue.
+            with part_of_catalogue() if number else nullcontext():
+                predicted = pipe.predict_table(X).drop(columns=["flag", "reasons"])
+                n_learnt = _count_learnt(pipe, X)
+            yield predicted, y[scored], n_learnt
 
 
 def _count_learnt(pipe: StarFormationPipeline, X: pd.DataFrame) -> int:

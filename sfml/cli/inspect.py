@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sfml.cli.options import add_bands, add_common, whole_number
+from sfml.cli.options import add_bands, add_columns, add_common, whole_number
 from sfml.cli.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="look at the first N rows of a catalogue (default: %(default)s)",
     )
     add_bands(parser, default=None)
+    add_columns(parser)
     add_common(parser)
 
 
@@ -103,11 +104,11 @@ def _say_nested(values: Mapping[str, Any], terminal: Terminal, indent: int = 2) 
 
 
 def _show_catalogue(options: argparse.Namespace, terminal: Terminal) -> None:
-    from sfml.cli.catalogue import identifying_columns
-    from sfml.io import open_catalogue
+    from sfml.cli.catalogue import identifying_columns, open_with_bands
 
     select = _selector(options)
-    reader = open_catalogue(options.path, bands=None if select is None else select.bands)
+    bands = None if select is None else select.bands
+    reader = open_with_bands(options.path, bands, options.column)
     names = list(reader.names)
     rows = "rows not counted" if reader.n_rows is None else f"{reader.n_rows:,} rows"
     terminal.say(f"{options.path}: a catalogue, {rows}, {len(names)} columns")

@@ -108,6 +108,21 @@ def add_bands(parser: argparse.ArgumentParser, default: str | None) -> None:
     group.add_argument("--without", type=name_list, metavar="A,B,...", help="leave these bands out")
 
 
+def add_columns(parser: argparse.ArgumentParser) -> None:
+    """Add the option that says what the columns of bands are called in a catalogue."""
+    parser.add_argument(
+        "--column",
+        type=assignment,
+        action="append",
+        default=[],
+        metavar="NAME=COLUMN",
+        help="what a column of the bands is called in this catalogue, as r_flux=FLUX_R, or "
+        "'{band}_flux=FLUX_{BAND}' for all bands; with its unit as "
+        '\'r_flux=["MAG_R", "AB mag"]\', and false where there is none; in the settings, the '
+        "table [columns]",
+    )
+
+
 def read_config(path: Path, parser: argparse.ArgumentParser, command: str) -> dict[str, Any]:
     """Read the settings of a command from a TOML file.
 
@@ -123,7 +138,8 @@ def read_config(path: Path, parser: argparse.ArgumentParser, command: str) -> di
     Returns
     -------
     dict
-        Values of options by their ``dest``, and ``band_table``, if the file has a table "bands".
+        Values of options by their ``dest``. The tables "bands" and "columns" are of all commands:
+        the first becomes ``band_table``, the second ``column``.
 
     Raises
     ------
@@ -153,6 +169,8 @@ def read_config(path: Path, parser: argparse.ArgumentParser, command: str) -> di
         settings[action.dest] = _setting(action, value, f"{path}: {name!r}")
     if "bands" in tables:
         settings["band_table"] = tables["bands"]
+    if "columns" in tables and "column" in actions:
+        settings["column"] = _setting(actions["column"], tables["columns"], f"{path}: 'columns'")
     return settings
 
 

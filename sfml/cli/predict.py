@@ -11,7 +11,14 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sfml.cli.options import UsageError, add_common, check_output, name_list, whole_number
+from sfml.cli.options import (
+    UsageError,
+    add_columns,
+    add_common,
+    check_output,
+    name_list,
+    whole_number,
+)
 from sfml.cli.stream import WriteBehind, read_ahead
 from sfml.cli.terminal import Terminal
 
@@ -80,6 +87,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="throw away what an earlier run has left unfinished, whatever it was",
     )
+    add_columns(parser)
     add_common(parser)
 
 
@@ -138,20 +146,19 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
 
 def _prepare(options: argparse.Namespace) -> _Job:
     """Load the model, and find which columns of the catalogue are needed."""
-    from sfml.cli.catalogue import find_kept
-    from sfml.io import open_catalogue
+    from sfml.cli.catalogue import find_kept, open_with_bands
     from sfml.persistence import load, read_card
 
     pipe = load(options.model)
     select = pipe["select"]
-    names = open_catalogue(options.catalogue).names
+    inputs = list(select.feature_names_in_)
+    reader = open_with_bands(options.catalogue, select.bands_, options.column, inputs)
     redshift = None if select.layout_.redshift == "none" else select.bands_.redshift
-    kept = find_kept(names, options.keep, redshift)
+    kept = find_kept(reader.names, options.keep, redshift)
     _check_no_clash(kept, pipe["regress"].targets_)
-    needed = [*kept, *(c for c in select.feature_names_in_ if c in names and c not in kept)]
-    reader = open_catalogue(options.catalogue, bands=select.bands_, columns=needed)
+    read = list(dict.fromkeys([*kept, *(name for name in inputs if name in reader.names)]))
     model_hash = read_card(options.model)["content_hash"]
-    return _Job(pipe, model_hash, reader, kept, options.uncertainty)
+    return _Job(pipe, model_hash, reader.only(*read), kept, options.uncertainty)
 
 
 def _check_no_clash(kept: list[str], targets: Sequence[str]) -> None:
@@ -173,6 +180,7 @@ def _fingerprint(job: _Job, options: argparse.Namespace) -> dict[str, Any]:
         "model": job.model_hash,
         "catalogue": fingerprint_of(options.catalogue),
         "keep": job.kept,
+        "columns": options.column,
         "uncertainty": job.uncertainty,
         "batch-rows": options.batch_rows,
         "version of sfml": __version__,

@@ -11,6 +11,7 @@ from sfml.cli.options import (
     LARGEST_SEED,
     UsageError,
     add_bands,
+    add_columns,
     add_common,
     assignment,
     check_output,
@@ -122,6 +123,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="a parameter of the pipeline, such as select__min_bands=4",
     )
     add_bands(parser, default="GAMA")
+    add_columns(parser)
     add_common(parser)
 
 
@@ -187,15 +189,14 @@ def _read(
     options: argparse.Namespace, bands: BandSet, terminal: Terminal
 ) -> tuple[dict[str, str], _Galaxies]:
     """Read the columns needed, and which of them are labels."""
-    from sfml.cli.catalogue import find_labels, read_labels
-    from sfml.io import open_catalogue
+    from sfml.cli.catalogue import find_labels, open_with_bands, read_labels
     from sfml.targets import TARGETS
 
-    names = open_catalogue(options.catalogue).names
-    labels = find_labels(names, options.targets or TARGETS, dict(options.label))
-    fluxes = [*bands.columns, *([bands.redshift_error] if bands.redshift_error else [])]
-    needed = list(dict.fromkeys([*(c for c in fluxes if c in names), *labels.values()]))
-    reader = open_catalogue(options.catalogue, bands=bands, columns=needed)
+    reader = open_with_bands(options.catalogue, bands, options.column)
+    _check_has_bands(bands, reader.names)
+    labels = find_labels(reader.names, options.targets or TARGETS, dict(options.label))
+    inputs = [*bands.columns, *([bands.redshift_error] if bands.redshift_error else [])]
+    reader = reader.only(*dict.fromkeys([*inputs, *labels.values()]))
     table = reader.read()
     y, codes = read_labels(table, labels)
     terminal.say(f"{len(table):,} rows of {options.catalogue}, {len(bands)} bands")
@@ -206,7 +207,17 @@ def _read(
     for column, counts in codes.items():
         listed = ", ".join(f"{code:g} in {n:,} rows" for code, n in counts.items())
         terminal.say(f"no label in {column}: {listed}")
-    return labels, _Galaxies(table[needed], y)
+    return labels, _Galaxies(table[inputs], y)
+
+
+def _check_has_bands(bands: BandSet, names: list[str]) -> None:
+    columns = zip(bands.names, bands.flux_columns, bands.error_columns, strict=True)
+    absent = [band for band, *pair in columns if not {*pair} & {*names}]
+    if absent:
+        raise UsageError(
+            f"the catalogue has no columns of the bands {', '.join(absent)}: leave them out with "
+            f"--without {','.join(absent)}, or say what they are called with --column."
+        )
 
 
 def _split(
