@@ -21,9 +21,11 @@ _MODULE_OF = {
     "StarFormationPipeline": "pipeline",
     "StarFormationRegressor": "regressor",
     "TARGETS": "targets",
+    "load": "persistence",
     "load_gama": "datasets",
     "make_mock_survey": "datasets",
     "make_star_formation_pipeline": "pipeline",
+    "save": "persistence",
 }
 _SUBMODULES = (
     "bands",
@@ -36,6 +38,7 @@ _SUBMODULES = (
     "flags",
     "metrics",
     "neural",
+    "persistence",
     "selection",
     "stopping",
     "targets",
@@ -50,6 +53,7 @@ if TYPE_CHECKING:
     from sfml.datasets import load_gama, make_mock_survey
     from sfml.features import FluxFeatures
     from sfml.neural import KerasMLPRegressor
+    from sfml.persistence import load, save
     from sfml.pipeline import StarFormationPipeline, make_star_formation_pipeline
     from sfml.regressor import StarFormationRegressor
     from sfml.selection import GamaSampleSelector, SelectionReport

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+import joblib
 import numpy as np
 import pandas as pd
 from sklearn.pipeline import Pipeline
@@ -19,6 +20,7 @@ from sfml.compat import step_params, wrap_output
 from sfml.features import FluxFeatures
 from sfml.features.flux_features import BRIGHTNESS
 from sfml.features.scaler import StandardScaler
+from sfml.persistence import content_hash
 from sfml.photometry import REDSHIFT_COLUMNS
 from sfml.recipes import ALL_TARGETS, CUTS, NOISE_FACTOR, RECIPES, make_estimator
 from sfml.regressor import StarFormationRegressor
@@ -344,6 +346,13 @@ class StarFormationPipeline(Pipeline):
         """List the steps that were fitted, whatever `set_params` did since, but no passthroughs."""
         steps: Any = getattr(self, "_fitted_steps", self.steps)
         return [(n, step) for n, step in steps if step is not None and step != "passthrough"]
+
+    def __dask_tokenize__(self) -> str:
+        """Tell dask one pipeline from another, in every process alike."""
+        try:
+            return content_hash(self)
+        except TypeError:  # a step of another library, whose content only pickle knows
+            return joblib.hash(self)
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_fitted_steps") or super().__sklearn_is_fitted__()

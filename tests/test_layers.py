@@ -35,6 +35,7 @@ LAYERS = [
     {"datasets"},
     {"recipes"},
     {"regressor"},
+    {"persistence"},  # names the classes above it, which it imports when a file holds them
     {"pipeline"},
     {"triage", "explain"},
     {"displays", "export"},
@@ -48,7 +49,9 @@ LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
 ARRAYS_ONLY = {"metrics", "displays"}
 ESTIMATORS = {"selection", "features", "neural", "recipes", "regressor", "pipeline"}
 
-IN_FUNCTIONS_ONLY = {"matplotlib", "astropy", "corner", "qp", "tensorflow", "keras", "scikeras"}
+IN_FUNCTIONS_ONLY = {"matplotlib", "astropy", "corner", "qp", "tensorflow", "keras", "scikeras"} | {
+    *("safetensors", "onnx", "onnxruntime")
+}
 IMPORTS_KERAS = {"sfml.neural.trainer", "sfml.neural.network", "sfml.neural.progress"}
 
 

@@ -133,6 +133,8 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
         The regressors that were trained, and which targets each predicts.
     n_train_ : dict of str to int
         Galaxies that each regressor learnt from.
+    target_ranges_ : dict of str to (float, float)
+        Lowest and highest label of each target among them.
     n_calibration_ : int
         Galaxies held back.
     intervals_ : IntervalModel
@@ -224,6 +226,7 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
     # What `fit` leaves.
     targets_: tuple[str, ...]
     target_limits_: dict[str, tuple[float, float]]
+    target_ranges_: dict[str, tuple[float, float]]
     posterior_: Any
     learnt_keys_: np.ndarray
     intervals_: IntervalModel
@@ -347,6 +350,10 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
         self.posterior_targets_ = of_posterior if self.posterior_ is not None else ()
         self._name_estimators(jobs, Y)
         learnt = np.isin(np.arange(len(X)), np.concatenate([job.rows for job in jobs]))
+        self.target_ranges_ = {
+            target: (float(np.nanmin(labels)), float(np.nanmax(labels)))
+            for target, labels in zip(targets, Y[learnt].T, strict=True)
+        }
         self._remember(X, learnt, earlier)
         self._learn_uncertainty(data, Y, conditions, learnt, held_back)
         self._announce(X, targets, names)

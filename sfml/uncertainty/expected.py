@@ -70,6 +70,42 @@ def _mean(values: np.ndarray, rows: np.ndarray, weight: np.ndarray, power: int) 
     return float(np.average(values[rows] ** power, weights=weight[rows]))
 
 
+class HeldBack(NamedTuple):
+    """How well one target of the galaxies held back from training was predicted."""
+
+    n_galaxies: int
+    bias: float  # dex, mean of label less median
+    sigma: float  # dex, root mean square about the bias
+    nmad: float  # dex, 1.4826 times the median absolute deviation
+    coverage: float  # share of the labels within calibrated 16-84 intervals
+
+    @classmethod
+    def measure(
+        cls,
+        residual: np.ndarray,
+        covered: np.ndarray,
+        weight: np.ndarray | None,
+        galaxy: np.ndarray | None,
+    ) -> HeldBack:
+        """Measure on galaxies as they were observed: of rows of one galaxy, on the first.
+
+        All are of shape (n_rows,); `galaxy` numbers the galaxy that each row is a version of. The
+        NMAD takes no weights.
+        """
+        rows = np.unique(np.arange(len(residual)) if galaxy is None else galaxy, return_index=True)
+        residual, covered = residual[rows[1]], covered[rows[1]]
+        weight = np.ones(len(residual)) if weight is None else weight[rows[1]]
+        residual, covered, weight = (a[weight > 0] for a in (residual, covered, weight))
+        bias = np.average(residual, weights=weight)
+        return cls(
+            len(residual),
+            float(bias),
+            float(np.sqrt(np.average((residual - bias) ** 2, weights=weight))),
+            float(1.4826 * np.median(np.abs(residual - np.median(residual)))),
+            float(np.average(covered, weights=weight)),
+        )
+
+
 class ExpectedScores(NamedTuple):
     """What to expect of the predictions for a catalogue without labels.
 

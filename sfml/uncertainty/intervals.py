@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sfml.uncertainty.calibrator import QuantileCalibrator, interpolate_quantiles
-from sfml.uncertainty.expected import ResidualModel
+from sfml.uncertainty.expected import HeldBack, ResidualModel
 
 # A width that all but one in a hundred held-back galaxies stay below is no cause for a flag.
 USUAL_WIDTHS = 0.99
@@ -88,6 +88,7 @@ class IntervalModel:
         self.usual_widths: dict[str, float] = {}
         self.usual_disagreements: dict[str, float] = {}
         self.residuals: dict[str, ResidualModel] = {}
+        self.held_back: dict[str, HeldBack] = {}
 
     def calibrate(
         self,
@@ -111,15 +112,13 @@ class IntervalModel:
         )
         calibrated = calibrator.predict(raw.values, conditions)
         low, high = interpolate_quantiles(calibrated, raw.levels, (0.16, 0.84)).T
-        width = high - low
+        width, residual, covered = high - low, y - raw.median, (y >= low) & (y <= high)
         self.calibrators[target] = calibrator
         self.usual_widths[target] = float(np.quantile(width, USUAL_WIDTHS))
         self.residuals[target] = ResidualModel.learn(
-            np.maximum(width, LEAST_WIDTH),
-            y - raw.median,
-            (y >= low) & (y <= high),
-            sample_weight,
+            np.maximum(width, LEAST_WIDTH), residual, covered, sample_weight
         )
+        self.held_back[target] = HeldBack.measure(residual, covered, sample_weight, galaxy)
 
     def predict(self, target: str, raw: RawQuantiles) -> np.ndarray:
         """Calibrate the quantiles of other galaxies, to (n_galaxies, n_levels)."""

@@ -1,8 +1,7 @@
-"""Predictions in the forms that other projects read.
+"""Predicted quantiles to and from ensembles of `qp`, in which RAIL holds distributions.
 
-`to_qp` and `from_qp` translate predicted quantiles to and from ensembles of `qp`, the library of
-the LSST Dark Energy Science Collaboration in which RAIL holds distributions. It is an optional
-dependency (``pip install "sfml[rail]"``), imported when one of the two is called.
+`qp` is the library of the LSST Dark Energy Science Collaboration. It is an optional dependency
+(``pip install "sfml[rail]"``), imported when one of the two is called.
 """
 
 from __future__ import annotations
