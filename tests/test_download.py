@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from local_server import Handler, Server, break_off, hang, refuse, serve
 
 from sfml.datasets import download
 from sfml.datasets.download import data_folder, fetch_file
-from local_server import Handler, Server, break_off, hang, refuse, serve
 
 DATA = np.random.default_rng(0).bytes(300_000)
 SHA256 = hashlib.sha256(DATA).hexdigest()
