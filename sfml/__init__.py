@@ -21,10 +21,12 @@ _MODULE_OF = {
     "StarFormationPipeline": "pipeline",
     "StarFormationRegressor": "regressor",
     "TARGETS": "targets",
+    "fetch_gama": "datasets",
     "load": "persistence",
     "load_gama": "datasets",
     "make_mock_survey": "datasets",
     "make_star_formation_pipeline": "pipeline",
+    "query_gama": "datasets",
     "save": "persistence",
 }
 _SUBMODULES = (
@@ -41,6 +43,7 @@ _SUBMODULES = (
     "persistence",
     "selection",
     "stopping",
+    "surveys",
     "targets",
     "triage",
     "uncertainty",
@@ -50,7 +53,7 @@ __all__ = [*_MODULE_OF, *_SUBMODULES, "__version__"]
 
 if TYPE_CHECKING:
     from sfml.bands import GAMA, BandSet
-    from sfml.datasets import load_gama, make_mock_survey
+    from sfml.datasets import fetch_gama, load_gama, make_mock_survey, query_gama
     from sfml.features import FluxFeatures
     from sfml.neural import KerasMLPRegressor
     from sfml.persistence import load, save

@@ -28,7 +28,7 @@ LAYERS = [
     {"base", "compat", "parallel", "stopping", "flags"},
     {"tables"},
     {"bands"},
-    {"targets"},
+    {"targets", "surveys"},
     {"photometry", "uncertainty"},
     {"domain"},  # another name of a part of uncertainty
     {"selection", "features", "neural", "metrics"},
@@ -49,8 +49,10 @@ LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
 ARRAYS_ONLY = {"metrics", "displays"}
 ESTIMATORS = {"selection", "features", "neural", "recipes", "regressor", "pipeline"}
 
-IN_FUNCTIONS_ONLY = {"matplotlib", "astropy", "corner", "qp", "tensorflow", "keras", "scikeras"} | {
-    *("safetensors", "onnx", "onnxruntime")
+IN_FUNCTIONS_ONLY = {
+    *("matplotlib", "astropy", "corner", "qp", "tensorflow", "keras", "scikeras"),
+    *("safetensors", "onnx", "onnxruntime"),
+    *("pooch", "pyvo", "requests"),
 }
 IMPORTS_KERAS = {"sfml.neural.trainer", "sfml.neural.network", "sfml.neural.progress"}
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from sfml import tables
+from sfml import surveys, tables
 from sfml.bands import GAMA, BandSet
 from sfml.tables.writing import write_files
 from sfml.triage.codes.filters import filters_of
@@ -19,29 +19,13 @@ from sfml.triage.codes.photometry import Galaxies, as_table, read_galaxies
 from sfml.triage.codes.text import existing_file, numbers, read_named_rows, render_rows
 from sfml.triage.identifiers import as_text, check_names, examples
 
-CIGALE_FILTERS: Mapping[str, str] = {
-    **{"FUV": "galex.FUV", "NUV": "galex.NUV"},
-    **{band: f"sloan.sdss.{band}" for band in "ugriz"},
-    **{"X": "paranal.vircam.Z", "Y": "paranal.vircam.Y", "J": "paranal.vircam.J"},
-    **{"H": "paranal.vircam.H", "K": "paranal.vircam.Ks"},
-    **{band: f"wise.{band}" for band in ("W1", "W2", "W3", "W4")},
-    **{"P100": "herschel.pacs.green", "P160": "herschel.pacs.red"},
-    **{"S250": "herschel.spire.PSW", "S350": "herschel.spire.PMW", "S500": "herschel.spire.PLW"},
-}
+CIGALE_FILTERS: Mapping[str, str] = surveys.filters("GAMA", "cigale")
 """Names of GAMA's 21 bands in the filter database of CIGALE since version 2025.0: those of the
 Spanish Virtual Observatory, as facility, instrument and filter. The package FRBs/FRB changed to
 them for that version (``frb/galaxies/cigale.py``). SPIRE's are for point sources.
 ``pcigale-filters list`` lists the names of your version."""
 
-CIGALE_FILTERS_2020: Mapping[str, str] = {
-    **{"FUV": "galex.FUV", "NUV": "galex.NUV"},
-    **{"u": "sdss.up", "g": "sdss.gp", "r": "sdss.rp", "i": "sdss.ip", "z": "sdss.zp"},
-    **{"X": "WFCAM_Z", "Y": "vista.vircam.Y", "J": "vista.vircam.J"},
-    **{"H": "vista.vircam.H", "K": "vista.vircam.Ks"},
-    **{"W1": "WISE1", "W2": "WISE2", "W3": "WISE3", "W4": "WISE4"},
-    **{"P100": "herschel.pacs.100", "P160": "herschel.pacs.160"},
-    **{"S250": "PSW", "S350": "PMW", "S500": "PLW"},
-}
+CIGALE_FILTERS_2020: Mapping[str, str] = surveys.filters("GAMA", "cigale_2020")
 """Names of GAMA's 21 bands in CIGALE from about 2018 to 2020, to be passed as ``filter_names``.
 Versions 2022 have most of them still, and SPIRE's as in `CIGALE_FILTERS`. VIKING Z (X) stands under
 UKIRT's Z, the nearest filter there."""

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from sfml import surveys
 from sfml.bands import GAMA, BandSet
 from sfml.tables.writing import write_files
 from sfml.triage.codes.filters import filters_of
@@ -21,12 +22,7 @@ from sfml.triage.identifiers import check_names
 
 OBSERVATIONS, FILTERS, LIBRARIES = "observations.dat", "filters.dat", "zlibs.dat"
 
-MAGPHYS_FILTER_IDS: Mapping[str, int] = {
-    **{"FUV": 123, "NUV": 124, "u": 115, "g": 116, "r": 117, "i": 118, "z": 119},
-    **{"X": 318, "Y": 319, "J": 320, "H": 321, "K": 322},
-    **{"W1": 280, "W2": 281, "W3": 282, "W4": 283},
-    **{"P100": 170, "P160": 171, "S250": 172, "S350": 173, "S500": 174},
-}
+MAGPHYS_FILTER_IDS: Mapping[str, int] = surveys.filters("GAMA", "magphys")
 """Numbers of GAMA's 21 bands in the filter file (FILTERBIN.RES) of MAGPHYS, as GAMA's own runs had
 them (Driver et al. 2016; filters.dat of run 11 in the ICRAR repository gama-magphys). Other
 distributions number filters otherwise: compare with the file filters.log beside FILTERBIN.RES."""
