@@ -80,7 +80,7 @@ class TestCatalogue:
     def test_without_bands_it_says_what_to_name(self, catalogue, capsys):
         assert run("inspect", catalogue) == 0
         said = capsys.readouterr().out
-        assert "--survey NAME" in said
+        assert "columns of 21 of 21 bands of GAMA: see --survey GAMA" in said
         assert "identifiers and coordinates: CATAID" in said
 
     def test_bands_without_columns(self, catalogue, tmp_path, capsys):
@@ -90,6 +90,16 @@ class TestCatalogue:
         found = json.loads(capsys.readouterr().out)
         assert found["absent_bands"] == ["X"]
         assert found["n_selected"] > 0
+
+    def test_columns_with_other_names_are_told_and_can_be_named(self, catalogue, tmp_path, capsys):
+        X = pd.read_parquet(catalogue).rename(columns={"r_flux": "FLUX_R"})
+        X.to_parquet(tmp_path / "mine.parquet")
+        arguments = ["inspect", tmp_path / "mine.parquet", "--survey", "GAMA", "--json"]
+        assert run(*arguments) == 0
+        problem = json.loads(capsys.readouterr().out)["problem"]
+        assert "'r_flux': 'FLUX_R'" in problem
+        assert run(*arguments, "--column", "r_flux=FLUX_R") == 0
+        assert json.loads(capsys.readouterr().out)["n_selected"] > 0
 
     def test_what_cannot_be_used_is_told(self, catalogue, tmp_path, capsys):
         X = pd.read_parquet(catalogue)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from sfml.bands import BandSet
+    from sfml.io import CatalogueReader
 
 HELP = "show a model's card, or a catalogue's bands, units, codes, gaps, and what would be rejected"
 DESCRIPTION = """
@@ -104,20 +105,17 @@ def _say_nested(values: Mapping[str, Any], terminal: Terminal, indent: int = 2) 
 
 
 def _show_catalogue(options: argparse.Namespace, terminal: Terminal) -> None:
-    from sfml.cli.catalogue import identifying_columns, open_with_bands
+    from sfml.cli.catalogue import identifying_columns
 
     select = _selector(options)
-    bands = None if select is None else select.bands
-    reader = open_with_bands(options.path, bands, options.column)
-    names = list(reader.names)
+    reader, problem = _open(options, None if select is None else select.bands)
+    names, report = list(reader.names), str(reader.report)
+    ids = identifying_columns(names)
     rows = "rows not counted" if reader.n_rows is None else f"{reader.n_rows:,} rows"
     terminal.say(f"{options.path}: a catalogue, {rows}, {len(names)} columns")
     terminal.say(f"columns: {', '.join(names)}")
-    ids = identifying_columns(names)
     terminal.say(f"identifiers and coordinates: {', '.join(ids) or 'none found'}")
-    report = str(reader.report)
-    if report:
-        terminal.say(report)
+    terminal.say(report)
     found: dict[str, Any] = {
         "kind": "catalogue",
         "path": options.path,
@@ -127,10 +125,40 @@ def _show_catalogue(options: argparse.Namespace, terminal: Terminal) -> None:
         "report": report,
     }
     if select is None:
-        terminal.say("Name its bands to see more: --survey NAME, --model MODEL, or [bands].")
+        found["surveys"] = _say_surveys(names, terminal)
+    elif problem:
+        found |= {"problem": problem}
+        terminal.say(f"\nThis catalogue cannot be used as it is: {problem}")
     else:
         found |= _look_at_bands(select, reader, options.rows, terminal)
     terminal.finish(found)
+
+
+def _open(options: argparse.Namespace, bands: BandSet | None) -> tuple[CatalogueReader, str]:
+    """Open a catalogue; if the columns of the bands are not there, without them, and say why."""
+    from sfml.cli.catalogue import open_with_bands
+
+    try:
+        return open_with_bands(options.path, bands, options.column), ""
+    except ValueError as error:
+        if bands is None:
+            raise
+        return open_with_bands(options.path, None), str(error)
+
+
+def _say_surveys(names: list[str], terminal: Terminal) -> dict[str, int]:
+    """Say of which surveys there are columns of fluxes."""
+    from sfml.surveys import list_surveys, load_survey
+
+    there = set(names)
+    sets = {name: load_survey(name) for name in list_surveys()}
+    counts = {name: len(there & {*bands.flux_columns}) for name, bands in sets.items()}
+    found = {name: n for name, n in counts.items() if n}
+    for name, n in sorted(found.items(), key=lambda item: -item[1]):
+        terminal.say(f"columns of {n} of {len(sets[name])} bands of {name}: see --survey {name}")
+    if not found:
+        terminal.say("Name its bands to see more: --survey NAME, --model MODEL, or [bands].")
+    return found
 
 
 def _selector(options: argparse.Namespace) -> Any:
