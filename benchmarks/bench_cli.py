@@ -33,10 +33,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from sfml.io import open_catalogue
-from sfml.persistence import load, save
 
 import sfml
 from sfml.cli.stream import read_ahead
+from sfml.persistence import load, save
 
 BATCH_ROWS = 100_000
 

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from sfml.io import read_catalogue
-from sfml.persistence import save
 
 import sfml
 from sfml.cli import main
 from sfml.cli.inspect import describe_bands
+from sfml.persistence import save
 
 
 def run(*arguments: object) -> int:
