@@ -243,7 +243,7 @@ def _check_numeric(columns: list[str], read: list[Column]) -> None:
     problems = [
         f"{name!r} {problem}"
         for name, column in zip(columns, read, strict=True)
-        if (problem := _not_numeric(column.data))
+        if (problem := not_numeric(column.data))
     ]
     if problems:
         raise ValueError(
@@ -252,8 +252,11 @@ def _check_numeric(columns: list[str], read: list[Column]) -> None:
         )
 
 
-def _not_numeric(values: np.ndarray) -> str | None:
-    """Say what a column holds, if not real numbers, and the first cell that is none."""
+def not_numeric(values: np.ndarray, first_row: int = 0) -> str | None:
+    """Say what a column holds, if not real numbers, and the first cell that is none.
+
+    `first_row` is the number of the first value's row in the whole table.
+    """
     if values.ndim == 0:
         return f"holds one value for all rows, {values.item()!r}"
     if values.ndim != 1:
@@ -276,7 +279,7 @@ def _not_numeric(values: np.ndarray) -> str | None:
     remark = "" if row is not None else ", though all of it reads as numbers"
     row = rows[0] if row is None else row
     cell = values[row].item() if kind in "USb" else values[row]
-    return f"holds {holds}: {cell!r} in row {row}{remark}"
+    return f"holds {holds}: {cell!r} in row {first_row + row}{remark}"
 
 
 def _is_number(cell: Any) -> bool:
