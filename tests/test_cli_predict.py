@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from sfml.io import read_catalogue
-from sfml.persistence import content_hash, save
 
 import sfml
 from sfml.cli import main
 from sfml.cli.parts import PartsFolder
+from sfml.io import read_catalogue
+from sfml.persistence import content_hash, save
 
 PREDICTED = [f"{target}{end}" for target in sfml.TARGETS for end in ("", "_p16", "_p84")]
 
@@ -91,10 +91,11 @@ def test_the_output_keeps_identifiers_units_and_provenance(
     assert schema.field("sfr_p16").metadata[b"unit"] == b"dex (Msun/yr)"
     provenance = json.loads(schema.metadata[b"sfml.provenance"])
     assert provenance["model_hash"] == content_hash(gappy_pipe)
-    assert provenance["sfml"] == sfml.__version__
-    assert provenance["catalogue"] == "catalogue.parquet"
+    assert provenance["sfml_version"] == sfml.__version__
+    assert provenance["input"] == "catalogue.parquet"
+    assert provenance["uncertainty"] == "emulator"
     digest = subprocess.run(["sha256sum", catalogue], capture_output=True, text=True, check=True)
-    assert provenance["catalogue_sha256"] == digest.stdout.split()[0]
+    assert provenance["input_sha256"] == digest.stdout.split()[0]
 
 
 @pytest.mark.parametrize(
@@ -305,7 +306,8 @@ def test_killed_at_random_and_run_again(model, catalogue, tmp_path, whole, n_kil
     rng = random.Random(n_kills)
     kill_until_done(lambda: in_process(model, catalogue, output), rng, n_kills, longest)
     assert equal(output, whole)
-    assert names(tmp_path) == {"out.parquet", "other.parquet"}
+    cards = {"out.parquet.README.md", "other.parquet.README.md"}
+    assert names(tmp_path) == {"out.parquet", "other.parquet", *cards}
 
 
 @pytest.mark.slow

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import re
-import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -271,48 +270,3 @@ def fingerprint_of(path: Path) -> dict[str, Any]:
             with file.open("rb") as content:
                 digest.update(content.read(1 << 20))
     return {"size": size, "changed": changed, "sha256": digest.hexdigest()}
-
-
-class FileDigest:
-    """The SHA-256 of a file, or of a folder of files, computed in a thread that delays no exit.
-
-    Parameters
-    ----------
-    path : Path
-        The file or folder.
-
-    Examples
-    --------
-    >>> from pathlib import Path
-    >>> import sfml
-    >>> len(FileDigest(Path(sfml.__file__)).wait())
-    64
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._digest: str | OSError = ""
-        self._thread = threading.Thread(target=self._compute, daemon=True)
-        self._thread.start()
-
-    def wait(self) -> str:
-        """Wait for the digest, in hexadecimal digits."""
-        self._thread.join()
-        if isinstance(self._digest, OSError):
-            raise self._digest
-        return self._digest
-
-    def _compute(self) -> None:
-        try:
-            self._digest = _digest_of(self._path)
-        except OSError as error:
-            self._digest = error
-
-
-def _digest_of(path: Path) -> str:
-    if not path.is_dir():
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    files = sorted(each for each in path.rglob("*") if each.is_file())
-    lines = (f"{_digest_of(file)} {file.relative_to(path)}\n" for file in files)
-    return hashlib.sha256("".join(lines).encode()).hexdigest()

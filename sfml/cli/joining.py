@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,6 @@ import numpy as np
 
 from sfml.cli.parts import PartsFolder
 from sfml.flags import Flag
-from sfml.targets import known_target
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -18,6 +17,11 @@ if TYPE_CHECKING:
 
 class Tally:
     """Counts the galaxies, those that are predicted, and the flags.
+
+    Attributes
+    ----------
+    n_rows : int
+        Number of galaxies.
 
     Examples
     --------
@@ -30,37 +34,22 @@ class Tally:
     """
 
     def __init__(self) -> None:
-        self._n_rows = 0
+        self.n_rows = 0
         self._counts = dict.fromkeys(Flag, 0)
 
     def add(self, flags: np.ndarray) -> None:
         """Count the flags of some galaxies."""
-        self._n_rows += len(flags)
+        self.n_rows += len(flags)
         for flag in Flag:
             self._counts[flag] += int(np.count_nonzero(flags & int(flag)))
 
     def summary(self) -> dict[str, Any]:
         """Give the counts, those of the flags by name."""
         return {
-            "n_rows": self._n_rows,
-            "n_predicted": self._n_rows - self._counts[Flag.NOT_PREDICTED],
+            "n_rows": self.n_rows,
+            "n_predicted": self.n_rows - self._counts[Flag.NOT_PREDICTED],
             "flags": {str(flag.name).lower(): n for flag, n in self._counts.items()},
         }
-
-
-def units_of(targets: Sequence[str]) -> dict[str, str]:
-    """Give the unit of each column of predictions that has one.
-
-    >>> units_of(["sfr"])
-    {'sfr': 'dex (Msun/yr)', 'sfr_p16': 'dex (Msun/yr)', 'sfr_p84': 'dex (Msun/yr)'}
-    """
-    units = {}
-    for target in targets:
-        known = known_target(target)
-        if known is not None and known.unit:
-            columns = [target, f"{target}_p16", f"{target}_p84"]
-            units |= dict.fromkeys(columns, known.unit)
-    return units
 
 
 def publish(
@@ -89,31 +78,52 @@ def publish(
         Counts of galaxies and flags.
     """
     if parts.output.suffix.lower() == ".parquet":
+        schema = _schema(parts, units, provenance)
         return parts.publish(
-            lambda path: _write_parquet(parts, path, units, provenance), overwrite=overwrite
+            lambda path: _write_parquet(parts, path, schema),
+            lambda tally: _write_card(parts, schema, tally, provenance),
+            overwrite=overwrite,
         )
     tally = _write_other(parts, units, provenance, overwrite=overwrite)
     parts.remove()
     return tally
 
 
-def _write_parquet(
-    parts: PartsFolder, path: Path, units: Mapping[str, str], provenance: Mapping[str, Any]
-) -> Tally:
+def _schema(
+    parts: PartsFolder, units: Mapping[str, str], provenance: Mapping[str, Any]
+) -> pa.Schema:
+    from sfml.io.arrow import schema_with_metadata
+
+    return schema_with_metadata(parts.schema(), units, provenance)
+
+
+def _write_parquet(parts: PartsFolder, path: Path, schema: pa.Schema) -> Tally:
     """Write the parts as the row groups of one Parquet file, one at a time."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from sfml.io.arrow import schema_with_metadata
-
     tally = Tally()
-    schema = schema_with_metadata(parts.schema(), units, provenance)
     # Numbers that hardly ever repeat gain nothing from a dictionary, which takes long to make.
     repeated = [field.name for field in schema if not pa.types.is_floating(field.type)]
     with pq.ParquetWriter(path, schema, compression="zstd", use_dictionary=repeated) as writer:
         for table in _counted(parts, tally):
             writer.write_table(table.cast(schema))
     return tally
+
+
+def _write_card(
+    parts: PartsFolder, schema: pa.Schema, tally: Tally, provenance: Mapping[str, Any]
+) -> None:
+    """Write the card of a Parquet file beside it, as `write_catalogue` does."""
+    from sfml.io.card import Column, card_path, render_card
+    from sfml.tables.writing import write_files
+
+    columns = [
+        Column(field.name, str(field.type), (field.metadata or {}).get(b"unit", b"").decode())
+        for field in schema
+    ]
+    card = render_card(parts.output, "parquet", columns, tally.n_rows, provenance)
+    write_files({card_path(parts.output): card}, overwrite=True)
 
 
 def _write_other(

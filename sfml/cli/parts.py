@@ -121,13 +121,28 @@ class PartsFolder:
             with _open_part(path) as part:
                 yield part.read_all().cast(schema)
 
-    def publish(self, write: Callable[[Path], Result], *, overwrite: bool = False) -> Result:
-        """Write the output by a function that is given a path, and remove the folder.
+    def publish(
+        self,
+        write: Callable[[Path], Result],
+        finish: Callable[[Result], object] = lambda result: None,
+        *,
+        overwrite: bool = False,
+    ) -> Result:
+        """Write the output, and remove the folder.
+
+        Parameters
+        ----------
+        write : callable
+            Writes the output to the path that it is given.
+        finish : callable, default=None
+            Called with what `write` returned, just before the output gets its name.
+        overwrite : bool, default=False
+            Whether to replace the output, if it is there.
 
         Returns
         -------
         object
-            What the function returns.
+            What `write` returned.
 
         Raises
         ------
@@ -137,6 +152,9 @@ class PartsFolder:
         joined = self.path / _JOINED
         with self._renamed(joined) as temporary:
             result = write(temporary)
+        if self.output.exists() and not overwrite:
+            raise FileExistsError(f"{self.output} is there already.")
+        finish(result)
         if overwrite:
             joined.replace(self.output)
         else:

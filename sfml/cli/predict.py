@@ -6,7 +6,7 @@ import argparse
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from datetime import UTC, datetime
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -19,14 +19,13 @@ from sfml.cli.options import (
     name_list,
     whole_number,
 )
-from sfml.cli.stream import WriteBehind, read_ahead
+from sfml.cli.stream import Background, WriteBehind, read_ahead
 from sfml.cli.terminal import Terminal
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-    from sfml.cli.catalogue import FileDigest
     from sfml.cli.joining import Tally
     from sfml.cli.parts import PartsFolder
     from sfml.pipeline import StarFormationPipeline
@@ -120,13 +119,13 @@ class _Job(NamedTuple):
 
 def run(options: argparse.Namespace, terminal: Terminal) -> int:
     """Predict a catalogue."""
-    from sfml.cli.catalogue import FileDigest
     from sfml.cli.parts import PartsFolder
 
     start = time.perf_counter()
     parts = PartsFolder(options.output)
     if not parts.path.exists():
         check_output(options, options.catalogue)
+        _check_card(options)
     job = _prepare(options)
     with parts.open(_fingerprint(job, options), restart=options.restart):
         if parts.is_published():
@@ -135,13 +134,25 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
             return 0
         check_output(options, options.catalogue)
         with _telling_what_is_kept(parts, terminal):
-            digest = FileDigest(options.catalogue)
+            # The hash of a large catalogue takes time.
+            provenance = Background(partial(_make_provenance, job, options))
             _say_what(job, options, terminal)
             _predict_all(job, parts, options.batch_rows, terminal)
             with terminal.status(f"joining {options.output}"):
-                tally = _publish(job, parts, digest, options)
+                tally = _publish(job, parts, provenance, options)
     _finish(tally.summary(), options, time.perf_counter() - start, terminal)
     return 0
+
+
+def _check_card(options: argparse.Namespace) -> None:
+    from sfml.io.card import card_path
+
+    card = card_path(options.output)
+    if card.exists() and not options.overwrite:
+        raise UsageError(
+            f"{card} is there already, where the output's card goes: choose another output, or "
+            "replace both with --overwrite."
+        )
 
 
 def _prepare(options: argparse.Namespace) -> _Job:
@@ -185,6 +196,17 @@ def _fingerprint(job: _Job, options: argparse.Namespace) -> dict[str, Any]:
         "batch-rows": options.batch_rows,
         "version of sfml": __version__,
     }
+
+
+def _make_provenance(job: _Job, options: argparse.Namespace) -> dict[str, str]:
+    from sfml.io import make_provenance
+
+    return make_provenance(
+        options.catalogue,
+        model_hash=job.model_hash,
+        model=options.model.name,
+        uncertainty=job.uncertainty,
+    )
 
 
 @contextmanager
@@ -251,24 +273,16 @@ def _naming_rows(start: int, n_rows: int) -> Iterator[None]:
 
 
 def _publish(
-    job: _Job, parts: PartsFolder, digest: FileDigest, options: argparse.Namespace
+    job: _Job, parts: PartsFolder, provenance: Background, options: argparse.Namespace
 ) -> Tally:
     """Join the parts to the output, with units and provenance."""
-    from sfml import __version__
-    from sfml.cli.joining import publish, units_of
+    from sfml.cli.joining import publish
+    from sfml.io.card import unit_of
 
-    provenance = {
-        "sfml": __version__,
-        "model": options.model.name,
-        "model_hash": job.model_hash,
-        "catalogue": options.catalogue.name,
-        "catalogue_sha256": digest.wait(),
-        "uncertainty": job.uncertainty,
-        "time": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-    kept = {name: unit for name, unit in job.reader.units.items() if name in job.kept}
-    units = kept | units_of(job.targets)
-    return publish(parts, units, provenance, overwrite=options.overwrite)
+    units = {name: unit for name, unit in job.reader.units.items() if name in job.kept}
+    columns = (f"{target}{end}" for target in job.targets for end in ("", "_p16", "_p84"))
+    units |= {name: unit for name in columns if (unit := unit_of(name))}
+    return publish(parts, units, provenance.wait(), overwrite=options.overwrite)
 
 
 def _finish(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -66,3 +67,39 @@ class WriteBehind:
         if self._running is not None:
             running, self._running = self._running, None
             running.result()
+
+
+class Background:
+    """The result of a call in a thread, which delays no exit of the program.
+
+    Parameters
+    ----------
+    call : callable
+        What to call.
+
+    Examples
+    --------
+    >>> from sfml.cli.stream import Background
+    >>> Background(lambda: 6 * 7).wait()
+    42
+    """
+
+    def __init__(self, call: Callable[[], Any]) -> None:
+        self._call = call
+        self._result: Any = None
+        self._error: Exception | None = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def wait(self) -> Any:
+        """Wait for the result; an error of the call is raised here."""
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+        return self._result
+
+    def _run(self) -> None:
+        try:
+            self._result = self._call()
+        except Exception as error:
+            self._error = error
