@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from sfml.io import read_catalogue
 
 import sfml
 from sfml.cli import main
 from sfml.cli.inspect import describe_bands
+from sfml.io import read_catalogue
 from sfml.persistence import save
 
 

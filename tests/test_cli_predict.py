@@ -143,7 +143,28 @@ def test_a_catalogue_without_rows(predict, tmp_path, catalogue):
     assert list(written)[-2:] == ["flag", "reasons"]
 
 
+def test_a_card_beside_the_output_says_what_it_is(predict, tmp_path, gappy_pipe, capsys):
+    assert predict("--quiet") == 0
+    card = (tmp_path / "out.parquet.README.md").read_text()
+    assert "900 rows" in card
+    assert "| `sfr_p16` | double | dex (Msun/yr) | percentile 16 of sfr |" in card
+    assert content_hash(gappy_pipe) in card
+    (tmp_path / "out.parquet").unlink()
+    with pytest.raises(SystemExit) as ended:
+        predict("--quiet")
+    assert ended.value.code == 2
+    assert "out.parquet.README.md is there already" in capsys.readouterr().err
+    assert predict("--quiet", "--overwrite") == 0
+
+
 class TestRefusals:
+    def test_a_format_that_cannot_be_written(self, predict, tmp_path, capsys):
+        with pytest.raises(SystemExit) as ended:
+            predict(output="out.xls")
+        assert ended.value.code == 2
+        assert "out.xls" in capsys.readouterr().err
+        assert not names(tmp_path)
+
     def test_the_output_is_not_overwritten(self, predict, tmp_path, capsys):
         (tmp_path / "out.parquet").write_text("precious")
         with pytest.raises(SystemExit) as ended:

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from sfml import tables
-from sfml.cli.options import UsageError
+from sfml.cli.options import UsageError, check_output
 from sfml.tables.keys import draw_numbers, row_keys
 from sfml.targets import GAMA_TARGET_COLUMNS
 
@@ -64,6 +64,24 @@ def _described(table: Mapping[str, Any]) -> BandSet:
         return BandSet(**table)
     except (TypeError, ValueError) as error:
         raise UsageError(f"the table [bands] of the settings: {error}") from error
+
+
+def check_catalogue_output(options: argparse.Namespace, source: Path) -> None:
+    """Refuse an output that cannot be written, or is there with its card, unless asked to."""
+    from sfml.io.card import card_path
+    from sfml.io.formats import format_of
+
+    check_output(options, source)
+    try:
+        format_of(options.output)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    card = card_path(options.output)
+    if card.exists() and not options.overwrite:
+        raise UsageError(
+            f"{card} is there already, where the output's card goes: choose another output, or "
+            "replace both with --overwrite."
+        )
 
 
 def open_with_bands(

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sfml.cli.options import (
     add_bands,
     add_columns,
     add_common,
-    check_output,
     name_list,
     whole_number,
 )
 from sfml.cli.terminal import Terminal
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 HELP = "convert a catalogue to another format, and its fluxes to a survey's unit"
 DESCRIPTION = """
@@ -56,9 +58,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, terminal: Terminal) -> int:
     """Convert a catalogue."""
-    from sfml.cli.catalogue import find_bands, open_with_bands
+    from sfml.cli.catalogue import check_catalogue_output, find_bands, open_with_bands
 
-    check_output(options, options.source)
+    check_catalogue_output(options, options.source)
     reader = open_with_bands(options.source, find_bands(options), options.column)
     if options.columns:
         reader = reader.only(*options.columns)
@@ -75,46 +77,73 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
 
 def _write(reader: Any, options: argparse.Namespace, terminal: Terminal) -> int:
     """Write the catalogue; Parquet batch by batch, other formats at once."""
-    from sfml.io import write_catalogue
+    from sfml.io import make_provenance, write_catalogue
 
     if options.output.suffix.lower() == ".parquet":
         return _write_parquet(reader, options, terminal)
     with terminal.status(f"converting {options.source}"):
         table = reader.read()
-        write_catalogue(table, options.output, overwrite=options.overwrite, units=reader.units)
+        write_catalogue(
+            table,
+            options.output,
+            overwrite=options.overwrite,
+            units=reader.units,
+            provenance=make_provenance(options.source),
+        )
     return len(table)
 
 
 def _write_parquet(reader: Any, options: argparse.Namespace, terminal: Terminal) -> int:
-    """Write batch by batch, to a temporary file that is renamed when it is complete."""
+    """Write batch by batch, to temporary files that are renamed when they are complete."""
+    from sfml.cli.joining import render_parquet_card
+    from sfml.io import make_provenance
+    from sfml.io.card import card_path
     from sfml.tables.writing import write_files
 
-    n_rows = 0
+    provenance = make_provenance(options.source)
+    written: list[Any] = []
 
     def write(path: Path) -> None:
-        nonlocal n_rows
         with terminal.progress("converting", reader.n_rows) as advance:
-            for n in _write_batches(reader, path, options.batch_rows):
-                n_rows += n
-                advance(n)
+            written.extend(_write_batches(reader, path, options.batch_rows, provenance, advance))
 
-    write_files({options.output: write}, overwrite=options.overwrite)
-    return n_rows
+    def write_card(path: Path) -> None:
+        card = render_parquet_card(options.output, *written, provenance)
+        path.write_text(card, encoding="utf-8")
+
+    contents: dict[Any, Any] = {options.output: write, card_path(options.output): write_card}
+    write_files(contents, overwrite=options.overwrite)
+    return int(written[1])
 
 
-def _write_batches(reader: Any, path: Path, batch_rows: int) -> Iterator[int]:
-    """Write one batch after the other; yields how many rows each has."""
+def _write_batches(
+    reader: Any,
+    path: Path,
+    batch_rows: int,
+    provenance: dict[str, str],
+    advance: Callable[[int], object],
+) -> tuple[pa.Schema, int]:
+    """Write one batch after the other; returns the schema, and the number of rows."""
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     from sfml.cli.stream import read_ahead
     from sfml.io.arrow import from_pandas, schema_with_metadata
 
+    schema, n_rows = None, 0
     with ExitStack() as stack:
-        writer = None
         for batch in read_ahead(reader.batches(batch_rows)):
             table = from_pandas(batch)
-            if writer is None:
-                schema = schema_with_metadata(table.schema, reader.units, None)
+            if schema is None:
+                schema = schema_with_metadata(table.schema, reader.units, provenance)
                 writer = stack.enter_context(pq.ParquetWriter(path, schema, compression="zstd"))
-            writer.write_table(table.cast(schema))
-            yield len(table)
+            try:
+                writer.write_table(table.cast(schema))
+            except pa.ArrowInvalid as error:
+                raise ValueError(
+                    f"a column is of another type from row {n_rows:,} on than before: {error}. "
+                    "Read more rows at a time, with --batch-rows."
+                ) from error
+            n_rows += len(table)
+            advance(len(table))
+    return schema, n_rows

@@ -114,16 +114,25 @@ def _write_parquet(parts: PartsFolder, path: Path, schema: pa.Schema) -> Tally:
 def _write_card(
     parts: PartsFolder, schema: pa.Schema, tally: Tally, provenance: Mapping[str, Any]
 ) -> None:
-    """Write the card of a Parquet file beside it, as `write_catalogue` does."""
-    from sfml.io.card import Column, card_path, render_card
+    """Write the card of the output beside it, as `write_catalogue` does."""
+    from sfml.io.card import card_path
     from sfml.tables.writing import write_files
+
+    card = render_parquet_card(parts.output, schema, tally.n_rows, provenance)
+    write_files({card_path(parts.output): card}, overwrite=True)
+
+
+def render_parquet_card(
+    path: Path, schema: pa.Schema, n_rows: int, provenance: Mapping[str, Any]
+) -> str:
+    """Write the card of a Parquet file that was written piece by piece."""
+    from sfml.io.card import Column, render_card
 
     columns = [
         Column(field.name, str(field.type), (field.metadata or {}).get(b"unit", b"").decode())
         for field in schema
     ]
-    card = render_card(parts.output, "parquet", columns, tally.n_rows, provenance)
-    write_files({card_path(parts.output): card}, overwrite=True)
+    return render_card(path, "parquet", columns, n_rows, provenance)
 
 
 def _write_other(

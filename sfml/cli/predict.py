@@ -119,13 +119,13 @@ class _Job(NamedTuple):
 
 def run(options: argparse.Namespace, terminal: Terminal) -> int:
     """Predict a catalogue."""
+    from sfml.cli.catalogue import check_catalogue_output
     from sfml.cli.parts import PartsFolder
 
     start = time.perf_counter()
     parts = PartsFolder(options.output)
     if not parts.path.exists():
-        check_output(options, options.catalogue)
-        _check_card(options)
+        check_catalogue_output(options, options.catalogue)
     job = _prepare(options)
     with parts.open(_fingerprint(job, options), restart=options.restart):
         if parts.is_published():
@@ -142,17 +142,6 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
                 tally = _publish(job, parts, provenance, options)
     _finish(tally.summary(), options, time.perf_counter() - start, terminal)
     return 0
-
-
-def _check_card(options: argparse.Namespace) -> None:
-    from sfml.io.card import card_path
-
-    card = card_path(options.output)
-    if card.exists() and not options.overwrite:
-        raise UsageError(
-            f"{card} is there already, where the output's card goes: choose another output, or "
-            "replace both with --overwrite."
-        )
 
 
 def _prepare(options: argparse.Namespace) -> _Job:
