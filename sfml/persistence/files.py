@@ -202,8 +202,8 @@ def _read_model_header(path: str | os.PathLike[str]) -> Header:
         written = document.get("format")
         if written != FORMAT:
             raise ValueError(
-                f"it is of format {written!r}; sfml {versions()['sfml']}, which is installed, reads "
-                f"format {FORMAT}. Install the version that wrote it{_writer(document)}."
+                f"it is of format {written!r}, and the sfml installed here, {versions()['sfml']}, "
+                f"reads format {FORMAT}. Install the version that wrote it{_writer(document)}."
             )
         if set(document) != _KEYS:
             raise ValueError(f"its description should hold {', '.join(sorted(_KEYS))}.")
