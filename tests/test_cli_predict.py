@@ -322,7 +322,8 @@ def test_killed_at_random_and_run_again(model, catalogue, tmp_path, whole, n_kil
     output = tmp_path / "out.parquet"
     before = time.perf_counter()
     run = in_process(model, catalogue, tmp_path / "other.parquet")
-    assert run.wait() == 0, run.stderr.read()
+    _, said = run.communicate(timeout=120)
+    assert run.returncode == 0, said
     longest = time.perf_counter() - before
     rng = random.Random(n_kills)
     kill_until_done(lambda: in_process(model, catalogue, output), rng, n_kills, longest)

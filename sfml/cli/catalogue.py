@@ -200,8 +200,8 @@ def read_labels(
     values = tables.extract(table, list(columns.values()))
     labels = pd.DataFrame(values, columns=list(columns))
     counts = {
-        columns[name]: {code: int((labels[name] == code).sum()) for code in LABEL_CODES}
-        for name in labels
+        column: {code: int((labels[name] == code).sum()) for code in LABEL_CODES}
+        for name, column in columns.items()
     }
     found = {c: {k: n for k, n in each.items() if n} for c, each in counts.items()}
     coded = labels.isin(LABEL_CODES)

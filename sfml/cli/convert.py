@@ -101,19 +101,20 @@ def _write_parquet(reader: Any, options: argparse.Namespace, terminal: Terminal)
     from sfml.tables.writing import write_files
 
     provenance = make_provenance(options.source)
-    written: list[Any] = []
+    schema, n_rows = None, 0
 
     def write(path: Path) -> None:
+        nonlocal schema, n_rows
         with terminal.progress("converting", reader.n_rows) as advance:
-            written.extend(_write_batches(reader, path, options.batch_rows, provenance, advance))
+            schema, n_rows = _write_batches(reader, path, options.batch_rows, provenance, advance)
 
     def write_card(path: Path) -> None:
-        card = render_parquet_card(options.output, *written, provenance)
+        card = render_parquet_card(options.output, schema, n_rows, provenance)
         path.write_text(card, encoding="utf-8")
 
     contents: dict[Any, Any] = {options.output: write, card_path(options.output): write_card}
     write_files(contents, overwrite=options.overwrite)
-    return int(written[1])
+    return n_rows
 
 
 def _write_batches(

@@ -89,7 +89,7 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
             "catalogue": options.catalogue,
             "n_galaxies": len(labels),
             "n_learnt_from": n_learnt,
-            "scores": {name: column.to_dict() for name, column in scores.items()},
+            "scores": scores.to_dict(),
         }
     )
     return 0
@@ -112,6 +112,7 @@ def score(predicted: pd.DataFrame, labels: pd.DataFrame, targets: Sequence[str])
     DataFrame
         One row per metric, one column per target.
     """
+    import numpy as np
     import pandas as pd
 
     from sfml import metrics
@@ -131,7 +132,7 @@ def score(predicted: pd.DataFrame, labels: pd.DataFrame, targets: Sequence[str])
             *(predicted[columns].set_axis(names, axis=1) for columns in ends),
             multioutput="raw_values",
         )
-        rows[metric] = dict(zip(names, values, strict=True))
+        rows[metric] = dict(zip(names, np.asarray(values), strict=True))
     return pd.concat([table, pd.DataFrame(rows).T])[names]
 
 
@@ -180,7 +181,8 @@ def _batches(
             y, _ = read_labels(batch, labels)
             scored = y.notna().any(axis=1).to_numpy()
             if split is not None:
-                scored &= is_held_out(batch, select.bands_, split["fraction"], split["seed"])
+                aside = is_held_out(batch, select.bands_, split["fraction"], split["seed"])
+                scored = scored & aside
             X = batch[scored]
             # The first rows speak for the catalogue.
             with part_of_catalogue() if number else nullcontext():

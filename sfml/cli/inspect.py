@@ -192,7 +192,7 @@ def _look_at_bands(select: Any, reader: Any, n_rows: int, terminal: Terminal) ->
         terminal.say(described.to_string(float_format=lambda value: f"{value:.3g}"))
     if absent:
         terminal.say(f"bands without columns: {', '.join(absent)}")
-    result = {"bands": described.to_dict("index") if described is not None else {}}
+    result: dict[str, Any] = {"bands": described.to_dict("index") if described is not None else {}}
     result["absent_bands"] = list(absent)
     if present:
         result |= _funnel(select, present, table, terminal)
@@ -253,7 +253,8 @@ def describe_bands(table: pd.DataFrame, bands: BandSet) -> pd.DataFrame:
                 "flux/error": _median(snr[known]),
             }
     described = pd.DataFrame.from_dict(rows, orient="index")
-    unused = [c for c in described if c.startswith("code ") and not described[c].any()]
+    codes = [f"code {code:g}" for code in bands.missing_codes]
+    unused = [code for code in codes if not described[code].any()]
     return described.drop(columns=unused)
 
 

@@ -47,23 +47,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser, commands = _make_parser()
     options = parser.parse_args(arguments)
     command = commands[options.command]
-    terminal = Terminal(quiet=options.quiet, json=options.json)
-    try:
-        if options.config is not None:
+    if options.config is not None:
+        try:
             command.set_defaults(**read_config(options.config, command, options.command))
-            options = parser.parse_args(arguments)
+        except UsageError as error:
+            command.error(str(error))
+        options = parser.parse_args(arguments)
+    return _run(options, command)
+
+
+def _run(options: argparse.Namespace, command: argparse.ArgumentParser) -> int:
+    """Run a command; its errors are told without a traceback, unless that is asked for."""
+    terminal = Terminal(quiet=options.quiet, json=options.json)
+    expected = () if options.debug else (OSError, ValueError, ImportError, MemoryError)
+    try:
         with terminal.warnings_as_lines():
-            return _COMMANDS[options.command].run(options, terminal)
+            return int(_COMMANDS[options.command].run(options, terminal))
     except UsageError as error:
-        if options.debug:
-            raise
         command.error(str(error))
     except KeyboardInterrupt:
         print("\nInterrupted.", file=sys.stderr)
         return _INTERRUPTED
-    except (OSError, ValueError, ImportError, MemoryError) as error:
-        if options.debug:
-            raise
+    except expected as error:
         terminal.fail(str(error) or type(error).__name__)
         return 1
 

@@ -64,7 +64,7 @@ class Terminal:
                     self._warned.add(str(message))
                     print(f"sfml: warning: {message}", file=sys.stderr)
 
-            warnings.showwarning = show  # type: ignore[assignment]
+            warnings.showwarning = show
             yield
 
     def status(self, text: str) -> Any:

@@ -257,7 +257,11 @@ def _score(
         return {}
     scores = score(pipe.predict_table(test.X), test.y, pipe["regress"].targets_)
     say_scores(scores, f"the {len(test.X):,} galaxies kept aside", terminal)
-    return {name: column.to_dict() for name, column in scores.items()}
+    of_target: dict[str, dict[str, float]] = {
+        str(name): {str(metric): float(value) for metric, value in column.items()}
+        for name, column in scores.items()
+    }
+    return of_target
 
 
 def _save(pipe: StarFormationPipeline, card: dict[str, Any], options: argparse.Namespace) -> None:

@@ -677,7 +677,7 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
     ) -> list[tuple[list[np.ndarray], pd.DataFrame]]:
         """Train one network after the other; if asked to stop, keep those that are complete."""
         starts: list[Any] = list(earlier) or [None] * self.n_networks
-        trained = []
+        trained: list[tuple[list[np.ndarray], pd.DataFrame]] = []
         for weights in starts:
             if not trained:
                 raise_if_stopped()
