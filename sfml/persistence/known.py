@@ -90,7 +90,7 @@ _SCALER = {
     "mean_": _VECTOR | NOTHING,
     "var_": _VECTOR | NOTHING,
     "scale_": _VECTOR | NOTHING,
-    "n_samples_seen_": COUNT | array("int64", 1),
+    "n_samples_seen_": NUMBER | array("int64", 1) | _VECTOR,
 }
 
 KNOWN: dict[str, Known] = {
