@@ -38,7 +38,7 @@ import sfml
 from sfml.cli.stream import read_ahead
 from sfml.persistence import load, save
 
-BATCH_ROWS = 100_000
+BATCH_ROWS = 50_000
 
 
 def main() -> None:

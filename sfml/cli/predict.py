@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from itertools import count
@@ -19,7 +19,7 @@ from sfml.cli.options import (
     name_list,
     whole_number,
 )
-from sfml.cli.stream import Background, WriteBehind, read_ahead
+from sfml.cli.stream import Background, available_cores, compute_ahead
 from sfml.cli.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from sfml.cli.joining import Tally
     from sfml.cli.parts import PartsFolder
+    from sfml.io import CatalogueReader
     from sfml.pipeline import StarFormationPipeline
 
 HELP = "predict a catalogue: medians, 16th and 84th percentiles, flags and reasons"
@@ -46,7 +47,7 @@ examples:
   sfml predict model.safetensors catalogue.parquet -o out.parquet --keep all --uncertainty total
   sfml predict model.safetensors catalogue.parquet -o out.parquet --json --quiet
 """
-BATCH_ROWS = 100_000
+BATCH_ROWS = 50_000
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -79,6 +80,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="rows read, predicted and kept at a time (default: %(default)s)",
     )
     parser.add_argument(
+        "--n-jobs",
+        type=whole_number(1),
+        metavar="N",
+        help="batches predicted at the same time (default: one per core)",
+    )
+    parser.add_argument(
         "--overwrite", action="store_true", help="replace the output if it is there already"
     )
     parser.add_argument(
@@ -95,7 +102,7 @@ class _Job(NamedTuple):
 
     pipe: StarFormationPipeline
     model_hash: str
-    reader: Any
+    reader: CatalogueReader
     kept: list[str]
     uncertainty: str
 
@@ -137,7 +144,7 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
             # The hash of a large catalogue takes time.
             provenance = Background(partial(_make_provenance, job, options))
             _say_what(job, options, terminal)
-            _predict_all(job, parts, options.batch_rows, terminal)
+            _predict_all(job, parts, options, terminal)
             with terminal.status(f"joining {options.output}"):
                 tally = _publish(job, parts, provenance, options)
     _finish(tally.summary(), options, time.perf_counter() - start, terminal)
@@ -223,32 +230,57 @@ def _say_what(job: _Job, options: argparse.Namespace, terminal: Terminal) -> Non
         terminal.say(report)
 
 
-def _predict_all(job: _Job, parts: PartsFolder, batch_rows: int, terminal: Terminal) -> None:
-    """Predict the batches of which there is no part yet."""
+def _predict_all(
+    job: _Job, parts: PartsFolder, options: argparse.Namespace, terminal: Terminal
+) -> None:
+    """Predict the batches of which there is no part yet, several at a time."""
     done = parts.finished()
     n_done = sum(done.values())
     if n_done:
         terminal.note(f"Going on from the last run: {n_done:,} rows are done.")
-    first = next(number for number in count(1) if done.get(number) != batch_rows)
-    total = (first - 1) * batch_rows
-    batches = job.reader.batches(batch_rows, start=total)
-    with (
-        terminal.progress("predicting", job.reader.n_rows, n_done) as advance,
-        WriteBehind(parts.write) as write,
-    ):
-        for number, batch in enumerate(read_ahead(batches), start=first):
-            # A catalogue without rows has a part too, which has the columns.
-            if done.get(number) != len(batch) and (len(batch) or number == 1):
-                with _naming_rows(total, len(batch)):
-                    # The first rows speak for the catalogue.
-                    write(number, job.predict(batch, is_part=number > 1))
-                advance(len(batch))
-            total += len(batch)
-    if job.reader.n_rows not in (None, total):
+    batches = _Batches(job.reader, options.batch_rows, done)
+
+    def predict(batch: _Batch) -> int:
+        with _naming_rows(batch.start, len(batch.rows)):
+            # The first rows speak for the catalogue.
+            table = job.predict(batch.rows, is_part=batch.number > 1)
+        parts.write(batch.number, table)
+        return len(batch.rows)
+
+    with terminal.progress("predicting", job.reader.n_rows, n_done) as advance:
+        for n_rows in compute_ahead(predict, batches, options.n_jobs or available_cores()):
+            advance(n_rows)
+    if job.reader.n_rows not in (None, batches.n_rows):
         raise ValueError(
-            f"the catalogue has {job.reader.n_rows:,} rows, but {total:,} were read. Was it "
-            "changed meanwhile?"
+            f"the catalogue has {job.reader.n_rows:,} rows, but {batches.n_rows:,} were read. Was "
+            "it changed meanwhile?"
         )
+
+
+class _Batch(NamedTuple):
+    """Some rows of the catalogue, and where they stand in it."""
+
+    number: int
+    start: int
+    rows: pd.DataFrame
+
+
+class _Batches:
+    """The batches of a catalogue of which there is no part yet; `n_rows` counts all rows."""
+
+    def __init__(self, reader: CatalogueReader, batch_rows: int, done: Mapping[int, int]) -> None:
+        self._reader, self._batch_rows, self._done = reader, batch_rows, done
+        # Those that are done before the first that is not need not be read.
+        self._first = next(number for number in count(1) if done.get(number) != batch_rows)
+        self.n_rows = (self._first - 1) * batch_rows
+
+    def __iter__(self) -> Iterator[_Batch]:
+        batches = self._reader.batches(self._batch_rows, start=self.n_rows)
+        for number, rows in enumerate(batches, start=self._first):
+            start, self.n_rows = self.n_rows, self.n_rows + len(rows)
+            # A catalogue without rows has a part too, which has the columns.
+            if self._done.get(number) != len(rows) and (len(rows) or number == 1):
+                yield _Batch(number, start, rows)
 
 
 @contextmanager

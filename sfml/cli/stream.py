@@ -1,13 +1,25 @@
-"""Batches that are read ahead and written behind, while the main thread computes."""
+"""Batches that are read while others are computed, several at a time, in their order."""
 
 from __future__ import annotations
 
+import os
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
+from itertools import islice
 from typing import Any, TypeVar
 
 Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def available_cores() -> int:
+    """Count the cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def read_ahead(items: Iterable[Item]) -> Iterator[Item]:
@@ -24,49 +36,35 @@ def read_ahead(items: Iterable[Item]) -> Iterator[Item]:
             yield item  # type: ignore[misc]
 
 
-class WriteBehind:
-    """Calls a function in a thread, one call at a time; leaving the block waits for the last.
+def compute_ahead(
+    compute: Callable[[Item], Result], items: Iterable[Item], n_jobs: int
+) -> Iterator[Result]:
+    """Call a function of each item in threads, and give the results in the order of the items.
 
-    An error of a call is raised by the next one, or on leaving the block.
+    The first call ends before others begin: what is wrong with all items, it finds. `n_jobs` calls
+    run at a time, each with one thread of BLAS, and one more item is waiting. After an error, those
+    that run end.
 
-    Parameters
-    ----------
-    write : callable
-        The function.
-
-    Examples
-    --------
-    >>> from sfml.cli.stream import WriteBehind
-    >>> written = []
-    >>> with WriteBehind(written.append) as write:
-    ...     for part in "abc":
-    ...         write(part)
-    >>> written
-    ['a', 'b', 'c']
+    >>> list(compute_ahead(lambda x: x**2, range(5), n_jobs=2))
+    [0, 1, 4, 9, 16]
     """
+    from threadpoolctl import threadpool_limits
 
-    def __init__(self, write: Callable[..., Any]) -> None:
-        self._write = write
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="write")
-        self._running: Future | None = None
-
-    def __enter__(self) -> WriteBehind:
-        return self
-
-    def __call__(self, *args: Any) -> None:
-        """Call the function in the thread, when the last call has ended."""
-        self._wait()
-        self._running = self._thread.submit(self._write, *args)
-
-    def __exit__(self, kind: Any, *error: Any) -> None:
-        self._thread.shutdown()  # which waits: what was given to be written is written
-        if kind is None:
-            self._wait()
-
-    def _wait(self) -> None:
-        if self._running is not None:
-            running, self._running = self._running, None
-            running.result()
+    iterator = iter(items)
+    running: deque[Future[Result]] = deque()
+    with (
+        threadpool_limits(1, user_api="blas") if n_jobs > 1 else nullcontext(),
+        ThreadPoolExecutor(n_jobs, thread_name_prefix="compute") as threads,
+    ):
+        running.extend(threads.submit(compute, item) for item in islice(iterator, 1))
+        try:
+            while running:
+                yield running.popleft().result()
+                for item in islice(iterator, n_jobs + 1 - len(running)):
+                    running.append(threads.submit(compute, item))
+        finally:
+            for waiting in running:
+                waiting.cancel()
 
 
 class Background:
