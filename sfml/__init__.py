@@ -18,6 +18,8 @@ _MODULE_OF = {
     "GamaSampleSelector": "selection",
     "KerasMLPRegressor": "neural",
     "SelectionReport": "selection",
+    "read_catalogue": "io",
+    "write_catalogue": "io",
     "StarFormationPipeline": "pipeline",
     "StarFormationRegressor": "regressor",
     "TARGETS": "targets",
@@ -26,6 +28,7 @@ _MODULE_OF = {
     "load_gama": "datasets",
     "make_mock_survey": "datasets",
     "make_star_formation_pipeline": "pipeline",
+    "open_catalogue": "io",
     "query_gama": "datasets",
     "save": "persistence",
 }
@@ -38,6 +41,7 @@ _SUBMODULES = (
     "export",
     "features",
     "flags",
+    "io",
     "metrics",
     "neural",
     "persistence",
@@ -55,6 +59,7 @@ if TYPE_CHECKING:
     from sfml.bands import GAMA, BandSet
     from sfml.datasets import fetch_gama, load_gama, make_mock_survey, query_gama
     from sfml.features import FluxFeatures
+    from sfml.io import open_catalogue, read_catalogue, write_catalogue
     from sfml.neural import KerasMLPRegressor
     from sfml.persistence import load, save
     from sfml.pipeline import StarFormationPipeline, make_star_formation_pipeline

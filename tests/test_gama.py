@@ -12,6 +12,7 @@ from astropy.io import fits
 from astropy.table import MaskedColumn, Table
 
 from sfml import GAMA, TARGETS, BandSet, load_gama
+from sfml.io.text import TextSource
 from sfml.targets import GAMA_TARGET_COLUMNS
 
 BANDS = BandSet(["g", "r"], [0.47, 0.6176])
@@ -141,14 +142,14 @@ class TestInputs:
 
     def test_only_the_columns_needed_are_read(self, lambdar, magphys, tmp_path, monkeypatch):
         read = []
-        read_csv = pd.read_csv
+        read_text = TextSource.read
 
-        def spy(*args, **kwargs):
-            frame = read_csv(*args, **kwargs)
+        def spy(self, names):
+            frame = read_text(self, names)
             read.extend(frame.columns if len(frame) else [])
             return frame
 
-        monkeypatch.setattr(pd, "read_csv", spy)
+        monkeypatch.setattr(TextSource, "read", spy)
         lambdar.to_csv(tmp_path / "l.csv", index=False)
         load_gama(tmp_path / "l.csv", magphys, bands=BANDS)
         assert set(read) == {"CATAID", *BANDS.flux_columns, *BANDS.error_columns}
@@ -397,9 +398,9 @@ class TestErrors:
             load_gama(tmp_path / "l.fits", magphys)
 
     def test_unknown_format(self, magphys, tmp_path):
-        (tmp_path / "l.txt").write_text("CATAID\n1\n")
+        (tmp_path / "l.xlsx").write_text("CATAID\n1\n")
         with pytest.raises(ValueError, match=r"must end in one of \.fits, .*\.parquet"):
-            load_gama(tmp_path / "l.txt", magphys)
+            load_gama(tmp_path / "l.xlsx", magphys)
 
     def test_fits_without_a_table(self, magphys, tmp_path):
         fits.PrimaryHDU(np.zeros((2, 2))).writeto(tmp_path / "image.fits")

@@ -29,7 +29,7 @@ LAYERS = [
     {"tables"},
     {"bands"},
     {"targets", "surveys"},
-    {"photometry", "uncertainty"},
+    {"photometry", "uncertainty", "io"},
     {"domain"},  # another name of a part of uncertainty
     {"selection", "features", "neural", "metrics"},
     {"datasets"},
@@ -51,6 +51,7 @@ ESTIMATORS = {"selection", "features", "neural", "recipes", "regressor", "pipeli
 
 IN_FUNCTIONS_ONLY = {
     *("matplotlib", "astropy", "corner", "qp", "tensorflow", "keras", "scikeras"),
+    *("h5py", "tables"),
     *("safetensors", "onnx", "onnxruntime"),
     *("pooch", "pyvo", "requests"),
 }

@@ -6,7 +6,7 @@ import re
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import narwhals as nw
 import numpy as np
@@ -14,8 +14,10 @@ import pandas as pd
 
 from sfml.bands import GAMA, BandSet
 from sfml.datasets.labels import gama_columns
-from sfml.tables import files
+from sfml.io.formats import is_path, open_source
+from sfml.io.source import Source, named_in_errors
 from sfml.tables.extraction import absent_message, column_names, extract
+from sfml.tables.readers import Column, Table, wrap
 from sfml.targets import known_target
 
 _ID = "CATAID"
@@ -120,12 +122,13 @@ def load_gama(
     photometry = [*bands.flux_columns, *bands.error_columns]
     columns = gama_columns(percentiles=percentiles)
     labels = list(columns.values())
-    lambdar, magphys = _with_id_column(lambdar), _with_id_column(magphys)
+    left_name, right_name = _named(_LAMBDAR, lambdar), _named(_MAGPHYS, magphys)
+    lambdar = _opened(lambdar, [_ID, *photometry])
+    magphys = _opened(magphys, [_ID, bands.redshift, *labels])
     _check_columns(lambdar, magphys, [_ID, *photometry], [_ID, bands.redshift, *labels])
 
     left = _read(lambdar, [_ID, *photometry, bands.redshift] if return_X_y else None)
     right = _read(magphys, [_ID, bands.redshift, *labels] if return_X_y else None)
-    left_name, right_name = _named(_LAMBDAR, lambdar), _named(_MAGPHYS, magphys)
     left_ids, right_ids = _ids(left_name, left), _ids(right_name, right)
     rows, partners, record = _match(left_ids, right_ids)
 
@@ -218,7 +221,7 @@ def _check_redshifts(
     left: Any, column: str, ids: np.ndarray, rows: np.ndarray, redshifts: np.ndarray
 ) -> None:
     """LambdarCat has no redshifts; where a copy of it does, they must be those of MagPhys."""
-    if column not in (column_names(left) or ()):
+    if column not in (column_names(_as_table(left)) or ()):
         return
     other = _numbers(_LAMBDAR, left, [column])[rows, 0]
     same = np.isclose(other, redshifts, rtol=0, atol=_REDSHIFT_TOLERANCE, equal_nan=True)
@@ -269,7 +272,7 @@ def _numbers(
     """`extract`, with the table named in its errors; in the unit of `bands` if given."""
     unit, codes = (bands.unit, bands.missing_codes) if bands else (None, ())
     try:
-        return extract(table, columns, unit=unit, missing_codes=codes, codes="keep")
+        return extract(_as_table(table), columns, unit=unit, missing_codes=codes, codes="keep")
     except ValueError as error:
         raise ValueError(f"{label}: {error}") from error
 
@@ -278,32 +281,22 @@ def _examples(values: Any) -> str:
     return ", ".join(f"{value:.16g}" for value in values[:5]) + (", ..." * (len(values) > 5))
 
 
-def _with_id_column(source: Any) -> Any:
-    """Make a column of CATAID where it is a DataFrame's index, as it is in load_gama's own X."""
-    is_indexed = isinstance(source, pd.DataFrame) and source.index.name == _ID
-    return source.reset_index() if is_indexed else source
+class _File(NamedTuple):
+    """A file that was opened, or columns of it that were read."""
+
+    path: Path
+    source: Source
+    frame: pd.DataFrame | None = None
 
 
-def _names(label: str, source: Any) -> list[str]:
-    if files.is_path(source):
-        return files.column_names(_existing(source))
-    names = column_names(source)
-    if names is None:
-        raise ValueError(f"{label} must be a file or a table with column names; got an array.")
-    return names
-
-
-def _named(label: str, source: Any) -> str:
-    return f"{label} ({str(source)!r})" if files.is_path(source) else label
-
-
-def _read(source: Any, columns: list[str] | None) -> Any:
-    return files.read(_existing(source), columns) if files.is_path(source) else source
-
-
-def _existing(source: Any) -> Path:
+def _opened(source: Any, wanted: Sequence[str]) -> Any:
+    """Open a file, whose table is the one with the columns wanted; make CATAID a column."""
+    if not is_path(source):
+        is_indexed = isinstance(source, pd.DataFrame) and source.index.name == _ID
+        return source.reset_index() if is_indexed else source
+    path = Path(source).expanduser()
     try:
-        return files.existing(source)
+        return _File(path, open_source(path, wanted))
     except FileNotFoundError as error:
         raise FileNotFoundError(
             f"{error} GAMA's tables LambdarCatv01 and MagPhysv06 are on the survey's site, under "
@@ -311,13 +304,50 @@ def _existing(source: Any) -> Path:
         ) from None
 
 
+def _names(label: str, table: Any) -> list[str]:
+    names = table.source.names if isinstance(table, _File) else column_names(table)
+    if names is None:
+        raise ValueError(f"{label} must be a file or a table with column names; got an array.")
+    return names
+
+
+def _named(label: str, source: Any) -> str:
+    return f"{label} ({str(source)!r})" if is_path(source) else label
+
+
+def _read(table: Any, columns: list[str] | None) -> Any:
+    """Read those of the columns that a file has, or all."""
+    if not isinstance(table, _File):
+        return table
+    names = [name for name in table.source.names if columns is None or name in columns]
+    with named_in_errors(repr(str(table.path))):
+        return table._replace(frame=table.source.read(names))
+
+
+def _as_table(table: Any) -> Any:
+    """Give the columns that were read of a file their units."""
+    if not isinstance(table, _File):
+        return table
+    plain, units = wrap(table.frame), table.source.units
+    names = plain.names or []
+    return Table(
+        names,
+        plain.n_rows,
+        plain.n_columns,
+        lambda i: Column(plain.column(i).data, None, units.get(names[i])),
+    )
+
+
 def _to_pandas(table: Any) -> pd.DataFrame:
+    if isinstance(table, _File):
+        assert table.frame is not None
+        return table.frame
     frame = nw.from_native(table, eager_only=True, pass_through=True)
     if isinstance(frame, nw.DataFrame):
         # A pyarrow table written by pandas may give its CATAID back as the index.
-        return _with_id_column(frame.to_pandas())
-    from astropy.table import Table
+        return _opened(frame.to_pandas(), [])
+    from astropy.table import Table as AstropyTable
 
-    table = Table(table, copy=False)
+    table = AstropyTable(table, copy=False)
     table.convert_bytestring_to_unicode()
     return table.to_pandas(index=False)

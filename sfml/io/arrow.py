@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 import pandas as pd
 import pyarrow as pa
 
+from sfml.io.series import named_columns
 from sfml.io.source import Source, check_unique
 
 PROVENANCE_KEY = "sfml.provenance"
@@ -47,7 +48,7 @@ def to_pandas(table: pa.Table) -> pd.DataFrame:
 
 def from_pandas(frame: pd.DataFrame) -> pa.Table:
     """Give an Arrow table with NaN where the DataFrame has NaN, and null where it has null."""
-    return pa.table({name: _array(frame[name]) for name in frame})
+    return pa.table({name: _array(series) for name, series in named_columns(frame).items()})
 
 
 def _array(series: pd.Series) -> Any:
@@ -86,12 +87,16 @@ def in_batches(tables: Iterable[pa.Table], n_rows: int) -> Iterator[pa.Table]:
     is_first = True
     for table in tables:
         kept.append(table)
-        while sum(map(len, kept)) >= n_rows:
+        while _count(kept) >= n_rows:
             whole = pa.concat_tables(kept)
             yield whole.slice(0, n_rows)
             kept, is_first = [whole.slice(n_rows)], False
-    if is_first or sum(map(len, kept)):
+    if is_first or _count(kept):
         yield pa.concat_tables(kept)
+
+
+def _count(tables: list[pa.Table]) -> int:
+    return sum(table.num_rows for table in tables)
 
 
 def skip_rows(tables: Iterable[pa.Table], n_rows: int) -> Iterator[pa.Table]:

@@ -11,30 +11,32 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sfml.io.series import base, elements, split_nulls, to_series
+from sfml.io.series import base, element, elements, named_columns, split_nulls
 from sfml.io.source import FrameSource, Source, check_unique
-from sfml.io.text import is_zipped, open_file
+from sfml.io.text import open_file
 
 
 def from_astropy(table: Any, kind: str) -> FrameSource:
     """Make a source of an astropy Table or QTable."""
+    from astropy.table import Column
+    from astropy.units import Quantity
+
     columns: dict[str, pd.Series] = {}
     units: dict[str, str] = {}
     for name in table.colnames:
         column = table[name]
-        values = np.asarray(getattr(column, "unmasked", column))
-        if values.ndim == 0 or len(values) != len(table):
+        if not isinstance(column, Column | Quantity):
             raise ValueError(
                 f"the column {name!r} is a {type(column).__name__}, which is no column of numbers "
                 "or text. Replace it by the ones that you need, as in table['ra'] = "
                 "table['coord'].ra."
             )
+        values = np.asarray(getattr(column, "unmasked", column))
         mask = getattr(column, "mask", None)
         unit = str(getattr(column, "unit", None) or "").strip()
-        for element, place in elements(name, values.shape[1:]).items():
-            at = (slice(None), *place)
-            columns[element] = to_series(values[at], None if mask is None else mask[at])
-            units |= {element: unit} if unit else {}
+        for new, place in elements(name, values.shape[1:]).items():
+            columns[new] = element(values, mask, place)
+            units |= {new: unit} if unit else {}
     frame = pd.DataFrame(columns) if columns else pd.DataFrame(index=pd.RangeIndex(len(table)))
     return FrameSource(frame, units, kind)
 
@@ -91,8 +93,8 @@ def to_astropy(
     from astropy.table import Column, MaskedColumn, Table
 
     columns = []
-    for name in frame:
-        values, mask = split_nulls(frame[name])
+    for name, series in named_columns(frame).items():
+        values, mask = split_nulls(series)
         unit = units.get(name)
         if mask.any():
             columns.append(MaskedColumn(values, name=name, mask=mask, unit=unit))
@@ -124,10 +126,13 @@ def write_votable(
     for name in table.colnames:
         if table[name].dtype.name in _WIDER:
             table[name] = _widened(table[name])
-    document = votable.from_table(table)
-    for key, value in (provenance or {}).items():
-        document.resources[0].infos.append(votable.tree.Info(name=key, value=str(value)))
-    document.to_xml(str(path), tabledata_format="binary2", compressed=path.name.endswith(".gz"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", votable.exceptions.VOWarning)  # of names that are no IDs
+        document = votable.from_table(table)
+        for key, value in (provenance or {}).items():
+            document.resources[0].infos.append(votable.tree.Info(name=key, value=str(value)))
+        zipped = path.name.endswith(".gz")
+        document.to_xml(str(path), tabledata_format="binary2", compressed=zipped)
 
 
 def write_ecsv(

@@ -21,8 +21,8 @@ _OPEN = {
 }
 _PERCENTILE = re.compile(r"(?P<target>.+)_p(?P<percent>\d+)")
 _REMARKS = {
-    "text": "CSV has no types: text that is all digits comes back as numbers, unless it begins with "
-    "a zero.",
+    "text": "CSV has no types: text that is all digits comes back as numbers, unless it begins "
+    "with a zero.",
     "fits": "Blanks at the end of text are lost in FITS.",
     "votable": "Empty text is null in a VOTable.",
     "ecsv": "Empty text is null in ECSV.",
@@ -50,6 +50,7 @@ def render_card(
     provenance: Mapping[str, Any] | None,
 ) -> str:
     """Write the card of a catalogue, in Markdown."""
+    predicted = is_predicted([column.name for column in columns])
     lines = [
         f"# {path.name}",
         "",
@@ -65,11 +66,21 @@ def render_card(
         "",
         "| column | type | unit | what it is |",
         "|---|---|---|---|",
-        *(f"| `{c.name}` | {c.kind} | {c.unit} | {describe(c.name)} |" for c in columns),
+        *(
+            f"| `{c.name}` | {c.kind} | {c.unit} | {describe(c.name) if predicted else ''} |"
+            for c in columns
+        ),
         "",
     ]
-    if any(column.name == "flag" for column in columns):
-        lines += ["## Flags", "", "Bits of `flag`:", "", "| bit | name | meaning |", "|---|---|---|"]
+    if predicted:
+        lines += [
+            "## Flags",
+            "",
+            "Bits of `flag`:",
+            "",
+            "| bit | name | meaning |",
+            "|---|---|---|",
+        ]
         lines += [
             f"| {int(flag)} | {str(flag.name).lower()} | {text} |"
             for flag, text in DESCRIPTIONS.items()
@@ -80,6 +91,11 @@ def render_card(
         lines += [f"| {key} | {value} |" for key, value in provenance.items()]
         lines.append("")
     return "\n".join(lines)
+
+
+def is_predicted(names: Sequence[str]) -> bool:
+    """Whether a table has the columns that `predict_table` adds, and so its targets."""
+    return {"flag", "reasons"} <= set(names)
 
 
 def describe(name: str) -> str:
@@ -97,7 +113,7 @@ def describe(name: str) -> str:
 
 
 def unit_of(name: str) -> str:
-    """Unit of a predicted target, or of its percentile; "" for others."""
+    """Look up the unit of a predicted target, or of its percentile; "" for others."""
     match = _PERCENTILE.fullmatch(name)
     target = known_target(match["target"] if match else name)
     return target.unit if target is not None else ""

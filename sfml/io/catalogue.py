@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -14,7 +15,9 @@ from sfml.io.formats import is_path, open_source
 from sfml.io.layout import ColumnOption, Layout, Reading, plan, stated_columns, wanted_columns
 from sfml.io.report import CatalogueReport
 from sfml.io.source import FrameSource, Source, named_in_errors
-from sfml.tables.extraction import is_code, not_numeric
+from sfml.tables.extraction import ALL_NUMBERS, is_code, not_numeric
+
+_BATCH = 100_000
 
 
 def open_catalogue(
@@ -76,15 +79,13 @@ def open_catalogue(
     0   7    3.63   14.46  0.1
     1   8     NaN   36.31  0.2
     >>> print(reader.report)
-    the table (a table in memory): 2 rows, 4 columns
+    The table (a table in memory): 2 rows, 4 columns
     g_flux, r_flux: from MAG_G, MAG_R; AB magnitudes -> uJy; 1 became NaN
     Z: from zspec
     """
-    stated = stated_columns(columns, bands)
-    opened = open_source(source, wanted_columns(stated, bands))
-    what = f"The catalogue {str(source)!r}" if is_path(source) else "The table"
-    layout = plan(opened.names, opened.units, stated, bands, what)
-    return CatalogueReader(opened, layout, bands, what)
+    reader = _open(source, bands, columns)
+    _warn_of_absent_bands(reader)
+    return reader
 
 
 def read_catalogue(
@@ -133,7 +134,27 @@ def read_catalogue(
     0    7.262     1.8155  0.1
     1 -999.000        NaN  0.2
     """
-    return open_catalogue(source, bands, columns).read()
+    reader = _open(source, bands, columns)
+    _warn_of_absent_bands(reader)
+    return reader.read()
+
+
+def _open(source: Any, bands: BandSet | None, columns: ColumnOption | None) -> CatalogueReader:
+    stated = stated_columns(columns, bands)
+    opened = open_source(source, wanted_columns(stated, bands))
+    what = f"The catalogue {str(source)!r}" if is_path(source) else "The table"
+    layout = plan(opened.names, opened.units, stated, bands, what)
+    return CatalogueReader(opened, layout, bands, what)
+
+
+def _warn_of_absent_bands(reader: CatalogueReader) -> None:
+    if absent := reader.report.absent_bands:
+        warnings.warn(
+            f"{reader.report.catalogue} has no columns of {len(absent)} bands, which count as "
+            f"missing: {', '.join(absent)}.",
+            UserWarning,
+            stacklevel=3,
+        )
 
 
 class CatalogueReader:
@@ -279,21 +300,41 @@ class CatalogueReader:
         fluxes: dict[str, np.ndarray] = {}
         new: dict[str, np.ndarray] = {}
         for reading in self._layout.readings:
-            values = _numbers(frame[reading.column], first_row)
+            series = frame[reading.column]
+            if getattr(series.dtype, "kind", "O") not in "iuf":
+                self._check_numeric(series, first_row)
+            values = _floats(series)
             if reading.conversion is not None:
                 flux = fluxes.get(str(reading.flux))
                 values = new[reading.column] = self._convert(values, reading, flux)
             if reading.flux is None:
                 fluxes[reading.name] = values
+        if not new and list(frame.columns) == self.names:
+            return frame
         columns = {
             self._layout.names[name]: new[name] if name in new else frame[name]
             for name in self._file_names
         }
         return pd.DataFrame(columns, index=frame.index)
 
-    def _convert(
-        self, values: np.ndarray, reading: Reading, flux: np.ndarray | None
-    ) -> np.ndarray:
+    def _check_numeric(self, series: pd.Series, first_row: int) -> None:
+        """Raise if a column is not of numbers, with the first cell that is none, wherever it is."""
+        problem = not_numeric(series.to_numpy(), first_row)
+        if problem is None:
+            return
+        row = 0
+        for batch in self._source.batches([str(series.name)], _BATCH):
+            found = not_numeric(batch.iloc[:, 0].to_numpy(), row)
+            if found and not found.endswith(ALL_NUMBERS):
+                problem = found
+                break
+            row += len(batch)
+        raise ValueError(
+            f"the column {series.name!r} must hold one real number per row, but {problem}. "
+            "Rows are counted from 0."
+        )
+
+    def _convert(self, values: np.ndarray, reading: Reading, flux: np.ndarray | None) -> np.ndarray:
         assert self._bands is not None
         assert reading.conversion is not None
         codes = self._bands.missing_codes
@@ -305,14 +346,8 @@ class CatalogueReader:
         return converted
 
 
-def _numbers(series: pd.Series, first_row: int) -> np.ndarray:
+def _floats(series: pd.Series) -> np.ndarray:
     """Give the numbers of a column as floats, those that are floats in their own precision."""
-    if getattr(series.dtype, "kind", "O") not in "iuf":
-        if problem := not_numeric(series.to_numpy(), first_row):
-            raise ValueError(
-                f"the column {series.name!r} must hold one real number per row, but {problem}. "
-                "Rows are counted from 0."
-            )
     if isinstance(series.dtype, np.dtype) and series.dtype.kind == "f":
         return series.to_numpy()
     return series.to_numpy(dtype=np.float64, na_value=np.nan)

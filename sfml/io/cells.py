@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -49,11 +51,15 @@ class Cells(NamedTuple):
 
 def inspect(cells: pa.ChunkedArray, decimal: str = ".") -> Cells:
     """Find out what the cells of a column, or of a part of it, are."""
+    sample = _numerals(cells[:_SAMPLE], decimal).drop_null()
+    is_decimal = len(sample) and not _all(sample, _are_digits) and not _all(sample, _are_booleans)
+    if is_decimal and _casts(cells, pa.float64()):  # as most columns are
+        return Cells(False, False, False, False, number=True, empty=False)
     known = _numerals(cells, decimal).drop_null()
     if not len(known):
         return Cells(number=True)
-    boolean = _all(known, lambda some: pc.is_in(some, pa.array(_BOOLEANS)))
-    digits = not boolean and _all(known, lambda some: pc.match_substring_regex(some, r"^-?\d+$"))
+    boolean = _all(known, _are_booleans)
+    digits = not boolean and _all(known, _are_digits)
     return Cells(
         boolean=boolean,
         digits=digits,
@@ -69,7 +75,18 @@ def convert(cells: pa.ChunkedArray, kind: pa.DataType, decimal: str = ".") -> pa
     """Convert text to a type that `Cells.type` chose."""
     if kind == pa.string():
         return cells
+    if kind == pa.float64():
+        with suppress(pa.ArrowInvalid):  # most columns need no more
+            return pc.cast(cells, kind)
     return pc.cast(_numerals(cells, decimal), kind)
+
+
+def _are_digits(cells: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pc.match_substring_regex(cells, r"^-?\d+$")
+
+
+def _are_booleans(cells: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pc.is_in(cells, pa.array(_BOOLEANS))
 
 
 def _numerals(cells: pa.ChunkedArray, decimal: str) -> pa.ChunkedArray:
@@ -83,7 +100,7 @@ def _numerals(cells: pa.ChunkedArray, decimal: str) -> pa.ChunkedArray:
     return pc.if_else(none, pa.scalar(None, pa.string()), trimmed)
 
 
-def _all(cells, holds) -> bool:
+def _all(cells: pa.ChunkedArray, holds: Callable[[Any], Any]) -> bool:
     return all(pc.all(holds(part)).as_py() for part in (cells[:_SAMPLE], cells))
 
 

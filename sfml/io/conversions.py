@@ -43,7 +43,9 @@ class Scaled(NamedTuple):
         """Say what is done."""
         return f"{self.unit} -> {wanted} (times {self.factor:.6g})"
 
-    def apply(self, values: np.ndarray, codes: Iterable[float], flux: np.ndarray | None = None) -> np.ndarray:
+    def apply(
+        self, values: np.ndarray, codes: Iterable[float], flux: np.ndarray | None = None
+    ) -> np.ndarray:
         """Convert, in float64."""
         scaled = np.asarray(values, dtype=np.float64) * self.factor
         for code in codes:
@@ -64,7 +66,9 @@ class Magnitude(NamedTuple):
             return f"AB magnitudes -> {wanted}"
         return f"asinh magnitudes (b = {self.softening:g}) -> {wanted}"
 
-    def apply(self, values: np.ndarray, codes: Iterable[float], flux: np.ndarray | None = None) -> np.ndarray:
+    def apply(
+        self, values: np.ndarray, codes: Iterable[float], flux: np.ndarray | None = None
+    ) -> np.ndarray:
         """Convert, in float64; a code becomes NaN, as it would have a flux otherwise."""
         magnitudes = without_codes(values, codes)
         if self.softening is None:
@@ -84,7 +88,9 @@ class MagnitudeError(NamedTuple):
         """Say what is done."""
         return f"errors of magnitudes -> {wanted}"
 
-    def apply(self, values: np.ndarray, codes: Iterable[float], flux: np.ndarray | None = None) -> np.ndarray:
+    def apply(
+        self, values: np.ndarray, codes: Iterable[float], flux: np.ndarray | None = None
+    ) -> np.ndarray:
         """Convert, for fluxes in the unit wanted."""
         if flux is None:
             raise ValueError("errors of magnitudes need the fluxes that they belong to")
@@ -105,7 +111,9 @@ class InverseVariance(NamedTuple):
         """Say what is done."""
         return f"inverse variances in {self.unit}^-2 -> errors in {wanted}, 1 / sqrt(ivar)"
 
-    def apply(self, values: np.ndarray, codes: Iterable[float], flux: np.ndarray | None = None) -> np.ndarray:
+    def apply(
+        self, values: np.ndarray, codes: Iterable[float], flux: np.ndarray | None = None
+    ) -> np.ndarray:
         """Convert, in float64; what is not positive says that nothing was measured: NaN."""
         inverse = np.asarray(values, dtype=np.float64)
         known = (inverse > 0) & ~is_code(values, codes)
@@ -171,7 +179,9 @@ def error_conversion(
     unit = unit.strip()
     if any(kind.fullmatch(unit) for kind in (_MAGNITUDE, _AB, _ASINH, _SDSS)):
         if not has_flux:
-            raise ValueError("is an error of a magnitude, and the flux that it belongs to is absent")
+            raise ValueError(
+                "is an error of a magnitude, and the flux that it belongs to is absent"
+            )
         softening = flux.softening if isinstance(flux, Magnitude) else None
         return MagnitudeError(_from_jy(wanted), softening)
     factor = conversion_factor(unit, wanted)
@@ -209,7 +219,7 @@ def _softening(unit: str, band: str) -> float | None:
 
 
 def _unit_of_inverse_variance(unit: str, flux_unit: str | None, wanted: str) -> str | None:
-    """Unit of flux density of which inverse variances are in the inverse square."""
+    """Find the unit of flux density of which inverse variances are in the inverse square."""
     if unit.lower() in ("ivar", "inverse variance"):
         return flux_unit if has_unit(flux_unit) and flux_unit is not None else wanted
     match = _INVERSE_VARIANCE.fullmatch(unit)

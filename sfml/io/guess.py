@@ -30,9 +30,7 @@ Stated = str | tuple[str, str]
 """A column of the file, or that with its unit."""
 
 
-def guess_columns(
-    absent: Iterable[str], names: Sequence[str], bands: BandSet
-) -> dict[str, Stated]:
+def guess_columns(absent: Iterable[str], names: Sequence[str], bands: BandSet) -> dict[str, Stated]:
     """Guess which of a table's columns are the absent ones of a band set.
 
     Parameters

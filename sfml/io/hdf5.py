@@ -1,10 +1,11 @@
-"""HDF5 files: groups of columns (h5py, RAIL, vaex), compound datasets (astropy), pandas's tables."""
+"""HDF5: groups of columns (h5py, RAIL, vaex), compound datasets (astropy), pandas's tables."""
 
 from __future__ import annotations
 
 import io
 import json
 import pickle
+import struct
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,12 +16,18 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from sfml.io.series import base, elements, split_nulls, to_series
+from sfml.io.series import base, element, elements, named_columns, split_nulls
 from sfml.io.source import SlicedSource, Source, check_unique
 
 PROVENANCE_KEY = "provenance"
 _GROUP = "catalogue"
 _NULLS = "__null"
+_ASTROPY = ".__table_column_meta__"
+"""Where astropy keeps the units of a table."""
+_BLOCK = 1 << 23
+_LARGEST_HEAP = 1 << 28
+_HEAP = struct.Struct("<4sI Q")  # signature, version, size
+_OBJECT = struct.Struct("<H6x Q")  # index, size
 _EXTRA = "HDF5 files need {}, which is not installed: pip install 'sfml[data]'."
 
 
@@ -37,6 +44,8 @@ class _Table(NamedTuple):
 def open_hdf5(path: Path, wanted: Sequence[str]) -> Source:
     """Open the first table of an HDF5 file that has the columns wanted, or most of them."""
     with _opened(path) as file:
+        if _has_heaps(file):
+            _check_heaps(path)
         tables = list(_find_tables(file))
         if not tables:
             raise ValueError(
@@ -69,17 +78,69 @@ def _opened(path: Path, mode: str = "r") -> Iterator[Any]:
         yield file
 
 
+def _has_heaps(file: Any) -> bool:
+    """Whether something in a file is of varying length: text, usually."""
+    import h5py
+
+    def has_heap(name: str, each: Any) -> bool | None:
+        kinds = [each.attrs.get_id(key).dtype for key in each.attrs]
+        kinds += [each.dtype] if isinstance(each, h5py.Dataset) else []
+        return True if any(kind.hasobject for kind in kinds) else None
+
+    return bool(has_heap("/", file) or file.visititems(has_heap))
+
+
+def _check_heaps(path: Path) -> None:
+    """Refuse a file whose heaps are damaged so that HDF5's library would read them for ever.
+
+    A heap ("GCOL") is a series of objects with their sizes. The library goes from one to the
+    next, and stays where it is at free space of size 0.
+    """
+    with path.open("rb") as file:
+        start, block = 0, file.read(_BLOCK)
+        while len(block) >= _HEAP.size:
+            found = block.find(b"GCOL")
+            while found >= 0:
+                _check_heap(file, start + found)
+                found = block.find(b"GCOL", found + 1)
+            start += len(block) - 3  # one may begin at the end of a block
+            file.seek(start)
+            block = file.read(_BLOCK)
+
+
+def _check_heap(file: Any, start: int) -> None:
+    file.seek(start)
+    head = file.read(_HEAP.size)
+    if len(head) < _HEAP.size:
+        return
+    _, version, size = _HEAP.unpack(head)
+    if version != 1:
+        return  # these letters by chance
+    heap = file.read(min(size, _LARGEST_HEAP))
+    position = 0
+    while position + _OBJECT.size <= len(heap):
+        index, length = _OBJECT.unpack_from(heap, position)
+        step = length if index == 0 else _OBJECT.size + -(-length // 8) * 8
+        if step == 0:
+            raise ValueError("it is damaged: one of its heaps, which hold text, has no end.")
+        position += step
+
+
 def _find_tables(group: Any, where: str = "/") -> Iterator[_Table]:
     """Find the tables in a group and in those below it."""
     if "pandas_type" in group.attrs:
         # Its columns are known to pandas alone.
         yield _Table("pandas", where, _pandas_columns(group), [])
         return
-    columns = {name: each for name, each in group.items() if _is_vaex(each)}
-    if columns:
-        yield _Table("vaex", where, list(columns), [])
+    vaex = [name for name, each in group.items() if _is_vaex(each)]
+    if vaex:
+        yield _Table("vaex", where, vaex, [])
         return
-    datasets = {n: each for n, each in group.items() if hasattr(each, "dtype") and each.shape}
+    datasets = {
+        name: each
+        for name, each in group.items()
+        if hasattr(each, "dtype") and each.shape and not name.endswith(_ASTROPY)
+    }
     plain = {name: each.shape[0] for name, each in datasets.items() if not each.dtype.names}
     if plain:
         length, _ = Counter(plain.values()).most_common(1)[0]
@@ -146,8 +207,7 @@ class _Columns(SlicedSource):
                     values, mask = self._column(group, column, slice(start, stop))
                     whole[column] = _decoded(values), mask
                 values, mask = whole[column]
-                at = (slice(None), *place)
-                columns[name] = to_series(values[at], None if mask is None else mask[at])
+                columns[name] = element(values, mask, place)
         return pd.DataFrame(columns)
 
 
@@ -164,7 +224,7 @@ class _Compound(_Columns):
         return self._astropys(group).get(name) or ""
 
     def _astropys(self, group: Any) -> dict[str, str]:
-        meta = group.parent.get(f"{group.name.rpartition('/')[2]}.__table_column_meta__")
+        meta = group.parent.get(f"{group.name.rpartition('/')[2]}{_ASTROPY}")
         if meta is None:
             return {}
         from astropy.table.meta import get_header_from_yaml
@@ -328,7 +388,7 @@ def write_hdf5(
     frame: pd.DataFrame, units: Mapping[str, str], provenance: Mapping[str, Any] | None, path: Path
 ) -> None:
     """Write a group of columns, one dataset each, as RAIL and h5py read them."""
-    wrong = [name for name in frame if "/" in name or name.strip(".") == ""]
+    wrong = [name for name in named_columns(frame) if "/" in name or name.strip(".") == ""]
     if wrong:
         raise ValueError(f"HDF5 does not allow these names of columns: {wrong}. Rename them.")
     with _opened(path, "w") as file:
@@ -336,8 +396,8 @@ def write_hdf5(
         group = file.create_group(_GROUP, track_order=True)
         if provenance:
             group.attrs[PROVENANCE_KEY] = json.dumps(provenance)
-        for name in frame:
-            values, mask = split_nulls(frame[name])
+        for name, series in named_columns(frame).items():
+            values, mask = split_nulls(series)
             if values.dtype.kind == "U":
                 dataset = group.create_dataset(name, data=values.astype(object), dtype=text)
             else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, NamedTuple
@@ -10,7 +9,8 @@ from typing import Any, NamedTuple
 from sfml.bands import BandSet
 from sfml.io.conversions import Conversion, error_conversion, flux_conversion
 from sfml.io.guess import guess_columns
-from sfml.tables.extraction import absent_message
+from sfml.io.source import check_unique
+from sfml.tables.extraction import abbreviate, absent_message
 from sfml.tables.units import conversion_factor, has_unit
 
 ColumnOption = Mapping[str, str | Sequence[str] | None]
@@ -22,6 +22,8 @@ class Origin(NamedTuple):
 
     column: str | None
     unit: str | None = None
+    of_all_bands: bool = False
+    """Whether it was stated for all bands at once: then the file may lack some."""
 
 
 class Reading(NamedTuple):
@@ -62,7 +64,7 @@ def stated_columns(columns: ColumnOption | None, bands: BandSet | None) -> dict[
             for band in bands.names:
                 name = key.format(band=band)
                 column = origin.column and origin.column.format(band=band, BAND=band.upper())
-                stated[name] = Origin(column, origin.unit)
+                stated[name] = Origin(column, origin.unit, of_all_bands=True)
         elif key in _needed(bands):
             single[key] = origin
         else:
@@ -111,9 +113,13 @@ def plan(
 ) -> Layout:
     """Find the columns of a band set among those of a file, or say which are absent.
 
-    Raises ValueError for absent columns, with those that may be meant; warns of bands of which
-    there is nothing.
+    Raises ValueError for absent columns, with those that may be meant. Bands of which there is
+    nothing are left out.
     """
+    try:
+        check_unique(names)
+    except ValueError as error:
+        raise ValueError(f"{what}: {error}") from None
     _check_stated(stated, names, what)
     if bands is None:
         origins = {name: origin for name, origin in stated.items() if origin.column}
@@ -128,7 +134,8 @@ def plan(
 
 
 def _check_stated(stated: Mapping[str, Origin], names: Sequence[str], what: str) -> None:
-    columns = [origin.column for origin in stated.values() if origin.column is not None]
+    alone = [origin for origin in stated.values() if not origin.of_all_bands]
+    columns = [origin.column for origin in alone if origin.column is not None]
     if message := absent_message(columns, names, what):
         raise ValueError(f"{message} They are named in `columns`.")
 
@@ -153,34 +160,25 @@ def _find(
     ]
     columns = {column for band, *pair in pairs if band in absent for column in pair}
     if lacking := [name for name in lacking if name not in columns]:
-        raise ValueError(_absent(lacking, needed, names, guesses, what))
-    if absent:
-        warnings.warn(
-            f"{what} has no columns of {len(absent)} of {len(bands)} bands, which count as "
-            f"missing: {', '.join(absent)}.",
-            UserWarning,
-            stacklevel=5,
-        )
+        raise ValueError(_absent(lacking, len(needed), names, guesses, what))
     return origins, absent
 
 
 def _absent(
-    lacking: list[str],
-    needed: list[str],
-    names: Sequence[str],
-    guesses: Mapping[str, Any],
-    what: str,
+    lacking: list[str], n_needed: int, names: Sequence[str], guesses: Mapping[str, Any], what: str
 ) -> str:
-    shown = [*lacking, *(name for name in needed if name in names)]
-    advice = "" if not guesses else f" Perhaps they have other names here: columns={dict(guesses)}."
-    none = {name: None for name in lacking if name not in guesses}
-    if none:
-        first = next(iter(none))
+    """Say which columns are absent, and what to write in `columns`."""
+    advice = f" Perhaps they have other names here: columns={dict(guesses)}." if guesses else ""
+    unknown = next((name for name in lacking if name not in guesses), None)
+    if unknown is not None:
         advice += (
-            f" Say what other columns are called with columns={{{first!r}: 'NAME'}}, or "
-            f"columns={{{first!r}: None}} if there is none."
+            f" Say what a column is called by columns={{{unknown!r}: 'NAME'}}, or that there is "
+            f"none by columns={{{unknown!r}: None}}."
         )
-    return f"{absent_message(shown, names, what)}{advice}"
+    return (
+        f"{what} lacks {len(lacking)} of the {n_needed} columns needed: {abbreviate(lacking)}. It "
+        f"has {len(names)} columns: {abbreviate(names)}.{advice}"
+    )
 
 
 def _readings(

@@ -28,6 +28,12 @@ def open_table(table: Any) -> Source:
         from sfml.io.arrow import DatasetSource
 
         return DatasetSource(table)
+    if hasattr(table, "header") and hasattr(table, "columns"):
+        table = table.data  # an HDU of a FITS file
+    if _is(table, "astropy.io.fits", "FITS_rec"):
+        from sfml.io.fits import from_records
+
+        return from_records(table)
     frame = nw.from_native(table, eager_only=True, pass_through=True)
     if isinstance(frame, nw.DataFrame):
         from sfml.io.arrow import TableSource
@@ -53,10 +59,8 @@ def _from_pandas(frame: pd.DataFrame) -> Source:
 
 def _from_columns(table: Any) -> Source:
     """Read structured arrays, FITS_rec, dicts and HDF5 groups of arrays, column by column."""
-    from sfml.io.series import elements, to_series
+    from sfml.io.series import element, elements
 
-    if hasattr(table, "header") and hasattr(table, "columns"):
-        table = table.data  # an HDU of a FITS file
     wrapped = wrap(table)
     if wrapped.names is None:
         raise ValueError(
@@ -64,17 +68,17 @@ def _from_columns(table: Any) -> Source:
             "pandas.DataFrame(array, columns=[...])."
         )
     check_unique(wrapped.names)
-    columns, units = {}, {}
+    columns: dict[str, pd.Series] = {}
+    units: dict[str, str] = {}
     for position, name in enumerate(wrapped.names):
         given = table[name] if isinstance(table, dict) else None
-        if isinstance(given, pd.Series):
-            columns[name] = given.reset_index(drop=True)
+        if isinstance(given, pd.Series | pd.api.extensions.ExtensionArray):
+            columns[name] = pd.Series(given).reset_index(drop=True)
             continue
         column = wrapped.column(position)
-        for element, place in elements(name, column.data.shape[1:]).items():
-            at = (slice(None), *place)
-            mask = None if column.mask is None else column.mask[at]
-            columns[element] = to_series(column.data[at], mask)
-            units |= {element: str(column.unit).strip()} if column.unit is not None else {}
+        unit = "" if column.unit is None else str(column.unit).strip()
+        for new, place in elements(name, column.data.shape[1:]).items():
+            columns[new] = element(column.data, column.mask, place)
+            units |= {new: unit} if unit else {}
     check_unique(list(columns))
     return FrameSource(pd.DataFrame(columns), units, "a table in memory")

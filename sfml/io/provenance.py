@@ -57,7 +57,9 @@ def hash_of(path: Path) -> str:
     if path.is_dir():
         from sfml.io.arrow import parts_of
 
-        parts = (f"{part.relative_to(path).as_posix()} {hash_of(part)}\n" for part in parts_of(path))
+        parts = (
+            f"{part.relative_to(path).as_posix()} {hash_of(part)}\n" for part in parts_of(path)
+        )
         return hashlib.sha256("".join(parts).encode()).hexdigest()
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

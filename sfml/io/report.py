@@ -18,7 +18,7 @@ class CatalogueReport:
     Attributes
     ----------
     catalogue : str
-        The file, or "the table".
+        What it is: "The catalogue 'NAME'", or "The table".
     kind : str
         Its format.
     n_rows : int or None
@@ -47,7 +47,7 @@ class CatalogueReport:
     >>> from sfml.io import open_catalogue
     >>> table = {"r_flux": [1.0], "r_fluxerr": [0.1], "Z": [0.1]}
     >>> print(open_catalogue(table, BandSet(["r"], [0.62])).report)
-    the table (a table in memory): 1 rows, 3 columns
+    The table (a table in memory): 1 rows, 3 columns
     no unit is stated, taken to be in Jy: r_flux, r_fluxerr
     """
 
@@ -66,10 +66,7 @@ class CatalogueReport:
     @classmethod
     def of(cls, source: Any, layout: Any, bands: BandSet | None, what: str) -> CatalogueReport:
         """Make the report of a catalogue that was opened."""
-        name = what.removeprefix("The ")
-        report = cls(
-            f"the {name}", source.kind, source.n_rows, len(source.names), notes=[*source.notes]
-        )
+        report = cls(what, source.kind, source.n_rows, len(source.names), notes=[*source.notes])
         report.absent_bands = list(layout.absent_bands)
         renamed = {new: name for name, new in layout.names.items() if new != name}
         for new, name in renamed.items():
@@ -104,9 +101,7 @@ class CatalogueReport:
                 names.append(name)
         lines += [self._line(names, done) for done, names in alike.items()]
         if self.no_unit:
-            lines.append(
-                f"no unit is stated, taken to be in {self.unit}: {_shown(self.no_unit)}"
-            )
+            lines.append(f"no unit is stated, taken to be in {self.unit}: {_shown(self.no_unit)}")
         if self.absent_bands:
             lines.append(f"no columns of these bands: {', '.join(self.absent_bands)}")
         return "\n".join([*lines, *self.notes])

@@ -54,7 +54,7 @@ def split_nulls(series: pd.Series) -> tuple[np.ndarray, np.ndarray]:
     for row, cell in enumerate(cells):
         if not isinstance(cell, str | date):
             raise ValueError(
-                f"the column {series.name!r} holds a {type(cell).__name__} in row {row}, which only "
+                f"the column {series.name!r} has a {type(cell).__name__} in row {row}, which only "
                 "Parquet and Feather can hold beside text."
             )
     return np.array(list(map(str, cells)), dtype=str), missing
@@ -79,6 +79,17 @@ def elements(name: str, shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
     if not shape:
         return {name: ()}
     return {f"{name}[{','.join(map(str, place))}]": place for place in np.ndindex(*shape)}
+
+
+def element(values: np.ndarray, mask: np.ndarray | None, place: tuple[int, ...]) -> pd.Series:
+    """Make a column of one element of the vectors in an array's rows."""
+    at: Any = (slice(None), *place)
+    return to_series(values[at], None if mask is None else mask[at])
+
+
+def named_columns(frame: pd.DataFrame) -> dict[str, pd.Series]:
+    """Give the columns of a DataFrame by name."""
+    return {str(name): series for name, series in frame.items()}
 
 
 def base(name: str) -> str:

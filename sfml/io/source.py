@@ -46,6 +46,7 @@ class SlicedSource(Source):
 
     def batches(self, names: Sequence[str], n_rows: int, start: int = 0) -> Iterator[pd.DataFrame]:
         """Read some rows at a time."""
+        start = min(start, self.n_rows)
         for first in range(start, max(self.n_rows, start + 1), n_rows):
             yield self.rows(names, first, min(first + n_rows, self.n_rows))
 

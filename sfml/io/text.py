@@ -1,4 +1,4 @@
-"""CSV and other plain text: any usual separator, comments above the header, UTF-8, UTF-16, Latin-1."""
+"""CSV and other plain text: usual separators, comments above the header, UTF-8, -16, Latin-1."""
 
 from __future__ import annotations
 
@@ -82,6 +82,8 @@ class TextSource(Source):
         kept = [name for name in self.names if name in set(names)]
         check_unique(kept)
         yield pa.schema([(name, pa.string()) for name in names]).empty_table()
+        if not names:
+            return
         labels = [str(i) for i in range(len(self.names))]  # the names of others may repeat
         wanted = [labels[self.names.index(name)] for name in names]
         separator = "\t" if self._dialect.separator == _BY_SPACE else self._dialect.separator
@@ -93,7 +95,9 @@ class TextSource(Source):
                     lines,
                     read_options=arrow_csv.ReadOptions(column_names=labels, block_size=_BLOCK),
                     parse_options=arrow_csv.ParseOptions(
-                        delimiter=separator, newlines_in_values=True
+                        delimiter=separator,
+                        newlines_in_values=True,
+                        ignore_empty_lines=len(labels) > 1,  # else they are null
                     ),
                     convert_options=arrow_csv.ConvertOptions(
                         include_columns=wanted,

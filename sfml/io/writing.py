@@ -9,9 +9,10 @@ from typing import Any
 
 import pandas as pd
 
-from sfml.io.card import Column, card_path, render_card, unit_of
+from sfml.io.card import Column, card_path, is_predicted, render_card, unit_of
 from sfml.io.catalogue import open_catalogue
 from sfml.io.formats import format_of
+from sfml.io.series import named_columns
 from sfml.tables.writing import write_files
 
 
@@ -38,7 +39,8 @@ def write_catalogue(
     overwrite : bool, default=False
         Whether files that are there already are replaced.
     units : mapping of str to str or None, default=None
-        Units of columns, beside those that the table has. Targets that sfml knows have theirs.
+        Units of columns, beside those that the table has. Those that `predict_table` predicts have
+        theirs.
     provenance : mapping or None, default=None
         What the catalogue comes from, as `make_provenance` says it.
 
@@ -68,11 +70,16 @@ def write_catalogue(
     >>> from sfml.io import make_provenance, open_catalogue, write_catalogue
     >>> folder = Path(tempfile.mkdtemp())
     >>> table = {"ID": [1237668296598749280], "sfr": [0.31]}
-    >>> path = write_catalogue(table, folder / "out.parquet", provenance=make_provenance())
+    >>> path = write_catalogue(
+    ...     table,
+    ...     folder / "out.parquet",
+    ...     units={"sfr": "dex(Msun/yr)"},
+    ...     provenance=make_provenance(),
+    ... )
     >>> sorted(file.name for file in folder.iterdir())
     ['out.parquet', 'out.parquet.README.md']
     >>> open_catalogue(path).units
-    {'sfr': 'dex (Msun/yr)'}
+    {'sfr': 'dex(Msun/yr)'}
     """
     path = Path(path).expanduser()
     format_ = format_of(path)
@@ -80,12 +87,13 @@ def write_catalogue(
         raise ValueError(f"Text is written as .csv or .ecsv; got {path.name!r}.")
     reader = open_catalogue(table)
     frame = with_index(reader.read())
-    known = {name: unit for name in frame if (unit := unit_of(name))}
+    named = named_columns(frame)
+    known = {name: unit_of(name) for name in named} if is_predicted(list(named)) else {}
     known |= reader.units | dict(units or {})
     known = {name: str(unit) for name, unit in known.items() if unit}
-    if unknown := [name for name in known if name not in frame]:
+    if unknown := [name for name in known if name not in named]:
         raise ValueError(f"units names columns that the table lacks: {unknown}.")
-    columns = [Column(n, str(frame[n].dtype), known.get(n, "")) for n in frame]
+    columns = [Column(name, str(each.dtype), known.get(name, "")) for name, each in named.items()]
     card = render_card(path, format_, columns, len(frame), provenance)
     writer = _writer(format_)
     contents: dict[Any, Any] = {

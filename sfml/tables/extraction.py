@@ -23,6 +23,7 @@ from sfml.tables.units import conversion_factor, has_unit
 # column by column would sweep the whole array once per column.
 _BLOCK_BYTES = 1 << 20
 
+ALL_NUMBERS = ", though all of it reads as numbers"
 _NUMBERS_AS_OBJECTS = ("floating", "integer", "mixed-integer-float", "decimal", "empty")
 
 
@@ -198,7 +199,7 @@ def absent_message(columns: Sequence[str], names: Sequence[str], table: str = "X
         suggestions.append(f"{name!r}{hint}")
     return (
         f"{table} lacks {len(absent)} of the {len(columns)} columns needed: "
-        f"{', '.join(suggestions)}. {table} has {len(names)} columns: {_abbreviate(names)}."
+        f"{', '.join(suggestions)}. {table} has {len(names)} columns: {abbreviate(names)}."
     )
 
 
@@ -210,7 +211,7 @@ def _locate(
         if table.n_columns != len(columns):
             raise ValueError(
                 f"X has {table.n_columns} columns without names, but exactly {len(columns)} are "
-                f"needed, in this order: {_abbreviate(columns)}. Pass these, or a table with "
+                f"needed, in this order: {abbreviate(columns)}. Pass these, or a table with "
                 "column names."
             )
         return list(range(len(columns))), list(range(len(columns)))
@@ -224,13 +225,14 @@ def _locate(
         repeated = [name for name in columns if table.names.count(name) > 1]
         if repeated:
             raise ValueError(
-                f"X has more than one column named {_abbreviate(repeated)}. Rename or drop the "
+                f"X has more than one column named {abbreviate(repeated)}. Rename or drop the "
                 "extra ones."
             )
     return where, [position[columns[j]] for j in where]
 
 
-def _abbreviate(names: Sequence[str], limit: int = 12) -> str:
+def abbreviate(names: Sequence[str], limit: int = 12) -> str:
+    """List names for a message, the first of them if they are many."""
     return _listed([repr(name) for name in names], ", ", limit)
 
 
@@ -276,7 +278,7 @@ def not_numeric(values: np.ndarray, first_row: int = 0) -> str | None:
     if not len(rows):
         return f"holds {holds}"
     row = next((row for row in rows if not _is_number(values[row])), None)
-    remark = "" if row is not None else ", though all of it reads as numbers"
+    remark = "" if row is not None else ALL_NUMBERS
     row = rows[0] if row is None else row
     cell = values[row].item() if kind in "USb" else values[row]
     return f"holds {holds}: {cell!r} in row {first_row + row}{remark}"

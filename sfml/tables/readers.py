@@ -48,6 +48,8 @@ def wrap(X: Any) -> Table:
     Raises TypeError if X is no table, or has names that cannot be read here: columns with names are
     never taken by position. Raises ValueError if X has not two dimensions, or ragged columns.
     """
+    if isinstance(X, Table):
+        return X
     if isinstance(X, pd.DataFrame):
         return _wrap_pandas(X)
     if _is_loaded(X, "astropy.table", "Table"):

@@ -1,3 +1,5 @@
+"""Files as other programs write them: dialects of text, folders of Parquet, and what is none."""
+
 from __future__ import annotations
 
 import gzip
@@ -10,7 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 from astropy.table import Table
 
-from sfml.tables import extract, files
+from sfml import BandSet
+from sfml.io import open_catalogue, read_catalogue
+from sfml.io.formats import open_source
+from sfml.tables import extract
 
 COLUMNS = ["CATAID", "r_flux", "r_fluxerr"]
 PLAIN = "CATAID,r_flux,r_fluxerr\n1,0.00045,1e-6\n2,0.00012,2e-6\n"
@@ -29,9 +34,18 @@ def write(path: Path, content: str | bytes) -> Path:
 
 
 def load(path: str | Path, columns: list[str] | None = COLUMNS):
-    path = files.existing(path)
-    assert files.column_names(path)[:2] == ["CATAID", "r_flux"]
-    return files.read(path, columns)
+    reader = open_catalogue(path)
+    assert reader.names[:2] == ["CATAID", "r_flux"]
+    if columns is None:
+        return reader.read()
+    return reader.only(*(name for name in columns if name in reader.names)).read()
+
+
+def load_flux(path: Path) -> np.ndarray:
+    """Fluxes and errors in Jy, whatever the file has."""
+    bands = BandSet(["r"], [0.62])
+    frame = read_catalogue(path, bands, {"Z": None})
+    return frame[COLUMNS].to_numpy()
 
 
 DIALECTS = {
@@ -80,8 +94,8 @@ class TestCsv:
     def test_latin_1_in_a_name(self, tmp_path):
         text = PLAIN.replace("err\n", "err,\u00e9\n").replace("e-6\n", "e-6,7\n")
         path = write(tmp_path / "t.csv", text.encode("latin-1"))
-        assert files.column_names(path)[3] == "\u00e9"
-        assert files.read(path)["\u00e9"].tolist() == [7, 7]
+        assert open_catalogue(path).names[3] == "\u00e9"
+        assert read_catalogue(path)["\u00e9"].tolist() == [7, 7]
 
     def test_text_is_left_alone(self, tmp_path):
         text = 'CATAID,r_flux,note\n1,2,NGC#5\n2,2,"a, b"\n3,2,"3,5"\n'
@@ -89,11 +103,12 @@ class TestCsv:
         assert table["note"].tolist() == ["NGC#5", "a, b", "3,5"]
 
     def test_empty_cells_are_missing(self, tmp_path):
-        text = "CATAID,r_flux,r_fluxerr\n1,, \n2,1,NaN\n"
+        text = "CATAID,r_flux,r_fluxerr\n1,, \n2,1,NaN\n3,NULL ,2\n"
         out = extract(load(write(tmp_path / "t.csv", text)), COLUMNS)
-        np.testing.assert_array_equal(out, [[1, np.nan, np.nan], [2, 1, np.nan]])
+        nan = np.nan
+        np.testing.assert_array_equal(out, [[1, nan, nan], [2, 1, nan], [3, nan, 2]])
 
-    @pytest.mark.parametrize("cell", ["--", "NULL ", "1.2D-04", "0..5", "n/a?"])
+    @pytest.mark.parametrize("cell", ["--", "NULL?", "1.2D-04", "0..5", "n/a?"])
     def test_a_cell_that_is_no_number(self, tmp_path, cell):
         table = load(write(tmp_path / "t.csv", PLAIN.replace("0.00012", cell)))
         with pytest.raises(ValueError, match="'r_flux' holds text: ") as error:
@@ -108,7 +123,8 @@ class TestCsv:
     @pytest.mark.parametrize(
         ("content", "reason"),
         [
-            ("", "no line with the names of columns"),
+            ("", "the file is empty"),
+            ("\n", "no line with the names of columns"),
             ("# a\n# b\n", "no line with the names of columns"),
             ("1,2,3\n4,5,6\n", "no line with the names of columns"),
             ("# a comment\n1,2,3\n", "no line with the names of columns"),
@@ -122,26 +138,25 @@ class TestCsv:
     )
     def test_unreadable(self, tmp_path, content, reason):
         path = write(tmp_path / "t.csv", content)
-        with pytest.raises(ValueError, match=rf"Cannot read '.*t\.csv': .*{reason}"):
-            files.read(path, files.column_names(path))
+        with pytest.raises(ValueError, match=rf"'.*t\.csv'.*: .*{reason}"):
+            read_catalogue(path)
 
     def test_repeated_names_of_others(self, tmp_path):
         path = write(tmp_path / "t.csv", "CATAID,n,n,r_flux\n1,2,3,4\n")
-        assert files.read(path, ["CATAID", "r_flux"]).to_dict("list") == {
+        assert open_source(path).read(["CATAID", "r_flux"]).to_dict("list") == {
             "CATAID": [1],
             "r_flux": [4],
         }
 
     def test_none_of_the_columns(self, tmp_path):
-        assert len(files.read(write(tmp_path / "t.csv", PLAIN), ["Z"]).columns) == 0
+        assert len(open_source(write(tmp_path / "t.csv", PLAIN)).read([]).columns) == 0
 
 
 class TestEcsv:
     @pytest.mark.parametrize("suffix", [".csv", ".ecsv", ".csv.gz"])
     def test_with_units(self, tmp_path, suffix):
         content = gzip.compress(ECSV.encode(), mtime=0) if suffix.endswith("gz") else ECSV
-        table = load(write(tmp_path / f"t{suffix}", content))
-        out = extract(table, COLUMNS, unit=[None, "Jy", "Jy"])
+        out = load_flux(write(tmp_path / f"t{suffix}", content))
         np.testing.assert_allclose(out, np.array(EXPECTED) * [1, 1e-3, 1e-3], rtol=1e-15)
 
 
@@ -167,16 +182,18 @@ class TestParquet:
         assert len(load(tmp_path, ["CATAID"])) == 2
 
     def test_units_that_astropy_wrote(self, tmp_path):
-        table = Table({"CATAID": [1], "r_flux": [2.0]}, units={"r_flux": "mJy"})
+        units = {"r_flux": "mJy", "r_fluxerr": "uJy"}
+        table = Table({"CATAID": [1], "r_flux": [2.0], "r_fluxerr": [3.0]}, units=units)
         table.write(tmp_path / "t.parquet")
-        out = extract(load(tmp_path / "t.parquet", ["r_flux"]), ["r_flux"], unit="Jy")
-        np.testing.assert_array_equal(out, [[0.002]])
+        np.testing.assert_allclose(
+            load_flux(tmp_path / "t.parquet"), [[1, 0.002, 3e-6]], rtol=1e-15
+        )
 
     def test_names_of_folders_are_no_columns(self, tmp_path):
         folder = tmp_path / "field=G09"
         folder.mkdir()
         pq.write_table(pa.table({"CATAID": [1], "r_flux": [1.0]}), folder / "a.parquet")
-        assert load(folder / "a.parquet", None).column_names == ["CATAID", "r_flux"]
+        assert list(load(folder / "a.parquet", None)) == ["CATAID", "r_flux"]
 
 
 class TestPaths:
@@ -187,12 +204,10 @@ class TestPaths:
 
     def test_folder_without_parts(self, tmp_path):
         with pytest.raises(ValueError, match=r"folder '.*' has no file whose name ends in \.parq"):
-            files.existing(tmp_path)
+            open_catalogue(tmp_path)
 
     @pytest.mark.parametrize("suffix", [".fits", ".fits.gz", ".parquet"])
     def test_an_error_page_saved_as_a_table(self, tmp_path, suffix):
         path = write(tmp_path / f"t{suffix}", "<html>Not found</html>")
-        with pytest.raises(ValueError, match=rf"Cannot read '.*t\{suffix}'"):
-            files.column_names(path)
-        with pytest.raises(ValueError, match=rf"Cannot read '.*t\{suffix}'"):
-            files.read(path)
+        with pytest.raises(ValueError, match=rf"Cannot read '.*t\{suffix}': .*is a web page"):
+            open_catalogue(path)
