@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-import joblib
 import numpy as np
 import pandas as pd
 from sklearn.pipeline import Pipeline
@@ -20,7 +19,7 @@ from sfml.compat import step_params, wrap_output
 from sfml.features import FluxFeatures
 from sfml.features.flux_features import BRIGHTNESS
 from sfml.features.scaler import StandardScaler
-from sfml.persistence import content_hash
+from sfml.persistence.encoder import encode
 from sfml.photometry import REDSHIFT_COLUMNS
 from sfml.recipes import ALL_TARGETS, CUTS, NOISE_FACTOR, RECIPES, make_estimator
 from sfml.regressor import StarFormationRegressor
@@ -349,10 +348,8 @@ class StarFormationPipeline(Pipeline):
 
     def __dask_tokenize__(self) -> str:
         """Tell dask one pipeline from another, in every process alike."""
-        try:
-            return content_hash(self)
-        except TypeError:  # a step of another library, whose content only pickle knows
-            return joblib.hash(self)
+        # The content hash; a step of another library, whose content only pickle knows, counts too.
+        return encode(self, to_hash=True).content_hash()
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "_fitted_steps") or super().__sklearn_is_fitted__()

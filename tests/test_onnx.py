@@ -72,14 +72,20 @@ def run(path, X: np.ndarray, *, reference: bool = False) -> dict[str, np.ndarray
     return dict(zip(("medians", "quantiles", "flags"), answers, strict=True))
 
 
-def assert_equal(pipe, path, X: pd.DataFrame, *, reference: bool = False) -> None:
-    """The model says of a catalogue what the pipeline says."""
+def assert_equal(pipe, path, X: pd.DataFrame, *, reference=False, tolerance=TOLERANCE) -> None:
+    """The model says of a catalogue what the pipeline says.
+
+    Quantiles of networks that hardly learnt lie many dex apart: their tolerance grows with that.
+    """
     columns = list(pipe["select"].feature_names_in_)
     found = run(path, X[columns].to_numpy(np.float64), reference=reference)
     medians = pipe.predict_quietly(X).reshape(len(X), -1)
     quantiles = pipe.predict_quantiles(X, LEVELS).reshape(*medians.shape, len(LEVELS))
-    np.testing.assert_allclose(found["medians"], medians, rtol=0, atol=TOLERANCE)
-    np.testing.assert_allclose(found["quantiles"], quantiles, rtol=0, atol=TOLERANCE)
+    np.testing.assert_allclose(found["medians"], medians, rtol=0, atol=tolerance)
+    np.testing.assert_array_equal(np.isnan(found["quantiles"]), np.isnan(quantiles))
+    width = np.nan_to_num(quantiles[..., -1:] - quantiles[..., :1])
+    difference = np.nan_to_num(found["quantiles"] - quantiles)
+    np.testing.assert_array_less(np.abs(difference / np.maximum(width, 1)), tolerance)
     np.testing.assert_array_equal(found["flags"], pipe.predict_table(X)["flag"])
 
 
@@ -138,7 +144,7 @@ def test_photometric_redshifts(survey, others, tmp_path):
     X = X.assign(Z_err=0.03 * rng.random(len(X)))
     others = others.assign(Z_err=0.03 * rng.random(len(others)))
     others.loc[others.index[120:125], "Z_err"] = [np.nan, 0.0, -1.0, 1e3, 1e-9]
-    pipe = make_quick(bands=bands, redshift="photometric", z_range=None).fit(X, y)
+    pipe = make_quick(bands=bands, redshift="photometric").fit(X, y)
     assert_equal(pipe, to_onnx(pipe, tmp_path / "model.onnx", levels=LEVELS), others)
 
 
@@ -166,10 +172,13 @@ def test_activations(activation, complete_pipe, others, tmp_path):
 
 
 def test_scikit_learns_scaler_and_none(survey, others, tmp_path):
-    for k, scaler in enumerate((PlainScaler(), PlainScaler(with_mean=False), "passthrough")):
+    # Single precision costs NumPy's networks more digits of inputs that are not standardised.
+    for k, (scaler, tolerance) in enumerate(
+        [(PlainScaler(), TOLERANCE), (PlainScaler(with_mean=False), 1e-4), ("passthrough", 1e-4)]
+    ):
         pipe = make_quick(missing="reject").set_params(scale=scaler).fit(*survey)
         path = to_onnx(pipe, tmp_path / f"{k}.onnx", levels=LEVELS)
-        assert_equal(pipe, path, others[150:])
+        assert_equal(pipe, path, others[150:], tolerance=tolerance)
 
 
 def test_no_galaxies_and_one(gappy_pipe, others, tmp_path):

@@ -23,6 +23,8 @@ LN10 = float(np.log(10))
 class Value:
     """What one node of a graph computes; rows are its first axis."""
 
+    __array_ufunc__ = None  # an array on the left leaves the operation to the value
+
     def __init__(self, graph: Graph, name: str) -> None:
         self.graph, self.name = graph, name
 
@@ -31,6 +33,9 @@ class Value:
 
     def __sub__(self, other: Any) -> Value:
         return self.graph.add("Sub", self, other)
+
+    def __rtruediv__(self, other: Any) -> Value:
+        return self.graph.add("Div", other, self)
 
     def __rsub__(self, other: Any) -> Value:
         return self.graph.add("Sub", other, self)
@@ -165,8 +170,12 @@ class Value:
         """Multiply with a matrix, or with a stack of them."""
         return self.graph.add("MatMul", self, matrix)
 
+    def squeezed(self, axis: int) -> Value:
+        """Leave out an axis of length 1."""
+        return self.graph.add("Squeeze", self, self.graph.constant(np.array([axis])))
+
     def shaped(self, *shape: int) -> Value:
-        """Give it another shape; -1 stands for what is left, 0 for what it was."""
+        """Give it another shape; 0 stands for what it was, as of the rows, which may be none."""
         return self.graph.add("Reshape", self, self.graph.constant(np.array(shape)))
 
 

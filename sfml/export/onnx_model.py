@@ -73,7 +73,7 @@ def to_onnx(
 
     Notes
     -----
-    Numbers are those of the pipeline to 1e-5 dex. A galaxy that lies within rounding of the edge of
+    Numbers are those of the pipeline to 1e-5 dex, if a scaler standardises the features. A galaxy that lies within rounding of the edge of
     a bin of the calibration may count to its other side; so may a score that equals its limit. Left
     to the caller are checks of a catalogue as a whole: that it is in the unit of training, and that
     there is no infinity. Of galaxies with missing bands, 1,000 need about 300 MB at a time.
@@ -137,15 +137,24 @@ def _build(steps: tuple[Any, ...], levels: tuple[float, ...]) -> Graph:
         names = list(features.get_feature_names_out())
     if scaler is not None:
         values = onnx_photometry.scale(values, scaler)
-    complete = select.rules_.missing == "reject"
-    known = [k for k, name in enumerate(names) if complete or name in onnx_regressor.ALWAYS_KNOWN]
     predicted = onnx_regressor.predict(
-        graph, values, regress, levels=levels, never_missing=known, flags=flags
+        graph, values, regress, levels=levels, optional=_optional(select, names), flags=flags
     )
     graph.add("Identity", predicted.medians, name="medians")
     graph.add("Identity", predicted.quantiles, name="quantiles")
     _add_up(graph, flags)
     return graph
+
+
+def _optional(select: GamaSampleSelector, names: list[str]) -> list[list[int]]:
+    """Find the columns that may be NaN where there is a prediction, those of one band together."""
+    if select.rules_.missing == "reject":
+        return []
+    kinds = ("_flux", "_fluxerr", "_asinh", "_log_error")
+    groups = [[f"{band}{kind}" for kind in kinds] for band in select.layout_.band_names]
+    groups += [["redshift_error"], ["log_redshift_error"]]
+    found = [[names.index(name) for name in group if name in names] for group in groups]
+    return [columns for columns in found if columns]
 
 
 def _add_up(graph: Graph, flags: dict[Flag, Value]) -> None:
@@ -155,7 +164,7 @@ def _add_up(graph: Graph, flags: dict[Flag, Value]) -> None:
         number = where.number() * float(flag)
         total = number if total is None else total + number
     assert total is not None
-    graph.add("Cast", total.shaped(-1), name="flags", to=7)  # int64
+    graph.add("Cast", total.squeezed(1), name="flags", to=7)  # int64
 
 
 def _as_model(

@@ -18,11 +18,8 @@ from sfml.flags import Flag
 from sfml.uncertainty import domain as rules_of_domain
 from sfml.uncertainty import intervals as rules_of_intervals
 
-# Features that every galaxy has which is predicted at all.
-ALWAYS_KNOWN = (
-    *("redshift", "log_redshift", "redshift_grid_shift"),
-    *("log_snr", "log_reference_flux", "log_brightness"),
-)
+# In dex. Intervals of galaxies whose widths are equal differ by less.
+ROUNDING = 1e-9
 
 
 class Quantiles(NamedTuple):
@@ -46,19 +43,20 @@ def predict(
     regressor: Any,
     *,
     levels: Sequence[float],
-    never_missing: Sequence[int],
+    optional: Sequence[Sequence[int]],
     flags: Flags,
 ) -> Predictions:
     """Predict and flag: `StarFormationRegressor.predict_table`, with quantiles at other levels.
 
-    `never_missing` are the columns of X that are known wherever there is a prediction.
+    `optional` are the columns of X that may be NaN where there is a prediction nevertheless: one
+    or two at a time, which are NaN together.
     """
     known = ~X.is_nan()
     n_known = known.number().sum()
     something = n_known > 0.0
     strangeness = None
     if regressor.domain_ is not None:
-        score = _score(graph, X, regressor.domain_, never_missing)
+        score = _score(graph, X, regressor.domain_, optional)
         raise_flag(flags, Flag.COLOURS, something & (score < regressor.domain_.offset_))
         strangeness = _strangeness(graph, score, something, regressor.domain_)
     n_targets = len(regressor.targets_)
@@ -76,13 +74,14 @@ def predict(
             calibrated = _calibrate(graph, raw, X, n_known, strangeness, model, target)
             asked = _interpolate(graph, calibrated, raw.levels, (0.5, 0.16, 0.84, *levels))
             width = asked.columns([2]) - asked.columns([1])
-            raise_flag(flags, Flag.WIDE_INTERVAL, usable & (width > float(widest[k])))
+            limit = float(widest[k]) + ROUNDING
+            raise_flag(flags, Flag.WIDE_INTERVAL, usable & (width > limit))
             raise_flag(flags, Flag.NOT_PREDICTED, ~usable)
             raise_flag(flags, Flag.FEW_BANDS, ~usable & something)
             middle = list(raw.levels).index(0.5)
             medians[k] = raw.values.columns([middle]).unless(~usable)
             wanted = asked.columns(range(3, 3 + len(levels))).unless(~usable)
-            quantiles[k] = wanted.shaped(0, 1, -1)
+            quantiles[k] = wanted.shaped(0, 1, len(levels))
     return Predictions(
         graph.join(*(medians[k] for k in range(n_targets))),
         graph.join(*(quantiles[k] for k in range(n_targets))),
@@ -101,7 +100,7 @@ def run_network(graph: Graph, X: Value, network: Any) -> list[Quantiles]:
     for coef, bias in zip(coefs[:-1], biases[:-1], strict=True):
         hidden = _activate(graph, spec.activation, hidden.times(coef) + bias)
     each = hidden.times(coefs[-1]) + biases[-1]  # (n_networks, n, n_outputs * n_quantiles)
-    mean = each.mean(0).shaped(-1, coefs[-1].shape[-1])
+    mean = each.mean(0).squeezed(0)
     offset = None
     if inputs.offset is not None:
         offset = X.columns([inputs.offset]) * inputs.slope + inputs.intercept
@@ -129,7 +128,8 @@ def _as_quantiles(
         return Quantiles(values.columns([0] * len(LEVELS)), LEVELS, None)
     medians = each.columns([median], axis=2)
     deviation = medians - medians.mean(0)
-    return Quantiles(values, tuple(levels), (deviation * deviation).mean(0).sqrt().shaped(-1, 1))
+    spread = (deviation * deviation).mean(0).sqrt().squeezed(0)
+    return Quantiles(values, tuple(levels), spread)
 
 
 def _inputs(graph: Graph, X: Value, inputs: Any) -> Value:
@@ -262,7 +262,7 @@ def _uncross(graph: Graph, values: Value, n_levels: int, middle: int) -> Value:
     return graph.join(*columns)
 
 
-def _score(graph: Graph, X: Value, domain: Any, never_missing: Sequence[int]) -> Value:
+def _score(graph: Graph, X: Value, domain: Any, optional: Sequence[Sequence[int]]) -> Value:
     """Score how normal galaxies are, (n, 1): `DomainDetector.score_samples`."""
     n_components, n_features = domain.means_.shape
     chosen = X.columns(domain.informative_)
@@ -270,20 +270,21 @@ def _score(graph: Graph, X: Value, domain: Any, never_missing: Sequence[int]) ->
     far = rules_of_domain.FARTHEST
     standard = ((chosen.or_zero() - domain.location_) / domain.scale_).at_least(-far).at_most(far)
     # (n, n_components, n_features): a missing feature is 0 off the mean until it is taken out.
-    offsets = standard.shaped(-1, 1, n_features) - domain.means_[np.newaxis]
-    offsets = graph.where(missing.shaped(-1, 1, n_features), 0.0, offsets)
-    pulls = offsets.shaped(-1, n_components, 1, n_features).times(domain.precisions_[np.newaxis])
-    pulls = pulls.shaped(-1, n_components, n_features)
+    offsets = standard.shaped(0, 1, n_features) - domain.means_[np.newaxis]
+    offsets = graph.where(missing.shaped(0, 1, n_features), 0.0, offsets)
+    pulls = offsets.shaped(0, n_components, 1, n_features).times(domain.precisions_[np.newaxis])
+    pulls = pulls.shaped(0, n_components, n_features)
     squared = (offsets * pulls).sum(2)
     log_norms = squared * 0.0 + domain._log_norms[np.newaxis, :, np.newaxis]
-    fixed = set(never_missing)
-    pivots = [k for k, column in enumerate(domain.informative_) if int(column) not in fixed]
-    if pivots:
+    places = {int(column): place for place, column in enumerate(domain.informative_)}
+    known_here = [[places[column] for column in band if column in places] for band in optional]
+    bands = [band for band in known_here if band]
+    if bands:
         squared, log_norms = _take_out(
-            graph, domain.precisions_, pivots, missing, pulls, squared, log_norms
+            graph, domain.precisions_, bands, missing, pulls, squared, log_norms
         )
-    membership = graph.add("Softmax", (log_norms - squared / 2.0).shaped(0, -1), axis=1)
-    expected = (membership * squared.shaped(0, -1)).sum()
+    membership = graph.add("Softmax", (log_norms - squared / 2.0).squeezed(2), axis=1)
+    expected = (membership * squared.squeezed(2)).sum()
     n_observed = (~missing).number().sum()
     known = n_observed.at_least(1.0)
     return ((known - expected) / (known * 2.0).sqrt()).unless(n_observed.equals(0))
@@ -292,38 +293,51 @@ def _score(graph: Graph, X: Value, domain: Any, never_missing: Sequence[int]) ->
 def _take_out(
     graph: Graph,
     precisions: np.ndarray,
-    pivots: list[int],
+    bands: list[list[int]],
     missing: Value,
     pulls: Value,
     squared: Value,
     log_norms: Value,
 ) -> tuple[Value, Value]:
-    """Integrate missing features out of squared distances, one feature after the other.
+    """Integrate missing features out of squared distances, one band after the other.
 
-    Each step is one of Gaussian elimination in the block of the precisions that may be missing,
-    and does nothing for galaxies that have the feature.
+    The features of a band are missing together. Each step is one of Gaussian elimination in the
+    block of the precisions that may be missing, and does nothing for galaxies that have the band.
     """
-    block = graph.constant(precisions[np.newaxis][:, :, pivots][..., pivots])
-    pulls = pulls.columns(pivots, axis=2)
-    absent = missing.columns(pivots).number()
-    for k in range(len(pivots)):
-        rest = range(1, len(pivots) - k)
-        first = block.columns([0], axis=2)  # (n, n_components, 1, n_left)
-        pivot = first.columns([0], axis=3).shaped(0, 0, 1)
-        pull = pulls.columns([0], axis=2)
-        here = absent.columns([k]).shaped(-1, 1, 1)
-        share = here / pivot
-        squared = squared - share * pull * pull
-        log_norms = log_norms - here * pivot.log() / 2.0
-        if len(rest):
-            row = first.columns(rest, axis=3)
-            n_left = len(rest)
-            flat = row.shaped(0, 0, n_left)
-            pulls = pulls.columns(rest, axis=2) - share * pull * flat
-            product = flat.shaped(0, 0, n_left, 1) * row
+    order = [place for band in bands for place in band]
+    block = graph.constant(precisions[np.newaxis][:, :, order][..., order])
+    pulls = pulls.columns(order, axis=2).shaped(0, 0, len(order), 1)
+    for k, band in enumerate(bands):
+        n, n_left = len(band), sum(map(len, bands[k + 1 :]))
+        here, rest = range(n), range(n, n + n_left)
+        rows = block.columns(here, axis=2)  # (n_rows, n_components, n, n + n_left)
+        inverse, determinant = _invert(graph, rows.columns(here, axis=3), n)
+        absent = missing.columns(band[:1]).number().shaped(0, 1, 1, 1)
+        share = inverse * absent
+        pull = pulls.columns(here, axis=2)
+        pushed = share.times(pull)
+        squared = squared - (pull * pushed).sum(2).shaped(0, 0, 1)
+        log_norms = log_norms - (determinant.log() * absent / 2.0).shaped(0, 0, 1)
+        if n_left:
+            across = rows.columns(rest, axis=3)
+            down = graph.add("Transpose", across, perm=[0, 1, 3, 2])
+            pulls = pulls.columns(rest, axis=2) - down.times(pushed)
             left = block.columns(rest, axis=2).columns(rest, axis=3)
-            block = left - share.shaped(0, 0, 1, 1) * product
+            block = left - down.times(share.times(across))
     return squared, log_norms
+
+
+def _invert(graph: Graph, matrices: Value, n: int) -> tuple[Value, Value]:
+    """Invert matrices of 1 or 2 rows, symmetric ones; and their determinants, (..., 1, 1)."""
+    first = matrices.columns([0], axis=2)
+    a = first.columns([0], axis=3)
+    if n == 1:
+        return 1.0 / a, a
+    last = matrices.columns([1], axis=2)
+    b, c = first.columns([1], axis=3), last.columns([1], axis=3)
+    determinant = a * c - b * b
+    rows = graph.join(c, -b, axis=3), graph.join(-b, a, axis=3)
+    return graph.join(*rows, axis=2) / determinant, determinant
 
 
 def _strangeness(graph: Graph, score: Value, something: Value, domain: Any) -> Value:

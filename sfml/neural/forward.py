@@ -82,7 +82,7 @@ def forward(
 
     `write` makes the inputs, (n_rows, n_inputs) in float32, of some rows of X. Weights are of shape
     (n_in, n_out) per layer, or (n_networks, n_in, n_out), biases alike. Every layer but the last
-    has the `activation`, a key of `ACTIVATIONS`. Returns float32 of shape (n_samples, n_outputs).
+    has the `activation`, a key of `ACTIVATIONS`. Returns float64 of shape (n_samples, n_outputs).
     """
     return forward_with_spread(X, coefs, intercepts, activation, write, ())[0]
 
@@ -98,10 +98,12 @@ def forward_with_spread(
     """Run networks as `forward` does, and tell by how much they differ.
 
     That is their standard deviation in some outputs, float32 of shape (n_samples, len(spread_of)).
+    Outputs are float64: their common part, of several dex, would else cost digits that calibration
+    asks for.
     """
     coefs = [coef.reshape(-1, *coef.shape[-2:]) for coef in coefs]
     intercepts = [intercept.reshape(-1, intercept.shape[-1], 1) for intercept in intercepts]
-    out = np.empty((len(X), coefs[-1].shape[-1]), dtype=np.float32)
+    out = np.empty((len(X), coefs[-1].shape[-1]))
     spread = np.empty((len(X), len(spread_of)), dtype=np.float32)
     asked = list(spread_of)
 
@@ -156,7 +158,9 @@ def _forward_blocks(
         for block, part in zip(hidden.mean(axis=1), parts, strict=True):
             out[part] = block[:n_outputs, EMPTY_COLUMNS:][:, : len(X[part])].T
         if spread_of:
-            wanted = hidden[:, :, spread_of] + intercepts[-1][:, spread_of]
+            # Less the common part, of several dex, whose rounding would hide small differences.
+            apart = intercepts[-1] - intercepts[-1].mean(axis=0)
+            wanted = hidden[:, :, spread_of] + apart[:, spread_of]
             for block, part in zip(wanted.std(axis=1), parts, strict=True):
                 spread[part] = block[:, EMPTY_COLUMNS:][:, : len(X[part])].T
-    out += intercepts[-1].mean(axis=(0, 2))
+    out += intercepts[-1].mean(axis=(0, 2), dtype=np.float64)

@@ -240,7 +240,9 @@ def check_regressor(regressor: Any) -> None:
     expect(named == list(map(id, regressor.estimators_)), "named_estimators_ are not estimators_")
     expect(len(named) in (1, len(targets)), "estimators_ are not those of the targets")
     expect(all(k < n for k in intervals.conditions), "conditions number inputs that X lacks")
-    for mapping in (intervals.calibrators, regressor.target_limits_, regressor.target_ranges_):
+    expect(set(regressor.n_train_) == set(regressor.named_estimators_), "n_train_ has other names")
+    expect(set(regressor.target_ranges_) == set(targets), "target_ranges_ has other targets")
+    for mapping in (intervals.calibrators, regressor.target_limits_):
         expect(set(mapping) <= set(targets), "a target is not one of targets_")
     expect(set(regressor.posterior_targets_) <= set(targets), "posterior_targets_ are no targets")
     n_conditions = len(intervals.conditions) + 3

@@ -64,7 +64,7 @@ def write_container(
     overwrite: bool,
 ) -> None:
     """Write a document and arrays, of types in `DTYPES`, to a file that is then there in full."""
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     # One key: safetensors writes several in an order that changes from run to run.
     metadata = {DOCUMENT: to_json(document)}
@@ -77,7 +77,9 @@ def write_container(
             f"The model has too many parts ({len(held)} arrays) for one file: its description "
             f"would be larger than {LARGEST_HEADER // 10**6} MB. Use fewer trees."
         )
-    write_files({path: lambda out: save_file(held, out, metadata)}, overwrite=overwrite)
+    # Not save_file, whose files no other user may read.
+    content = save(held, metadata)
+    write_files({path: lambda out: out.write_bytes(content)}, overwrite=overwrite)
 
 
 def read_header(path: str | os.PathLike[str]) -> Header:

@@ -189,6 +189,8 @@ class _Decoder:
         fields = self._read_items(node["fields"], depth)
         _check_kinds(fields, known.attributes, set(known.attributes))
         made = known.load()(**fields)
+        # The constructor of a dataclass may know better.
+        _expect(isinstance(made, tuple) or vars(made) == fields, f"a {name} has other fields.")
         known.check(made)
         return made
 

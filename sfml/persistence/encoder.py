@@ -19,6 +19,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import joblib
 import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
@@ -63,15 +64,16 @@ class Encoded(NamedTuple):
         return hashlib.sha256(to_json(content).encode()).hexdigest()
 
 
-def encode(value: Any, name: str = "model") -> Encoded:
+def encode(value: Any, *, to_hash: bool = False) -> Encoded:
     """Write an object of a known class as a document and arrays.
 
     Parameters
     ----------
     value : object
         Such as a `StarFormationPipeline`.
-    name : str, default="model"
-        What to call it in errors about itself.
+    to_hash : bool, default=False
+        Whether it is written for its hash alone: of what cannot be written, a hash then takes the
+        place.
 
     Returns
     -------
@@ -82,8 +84,8 @@ def encode(value: Any, name: str = "model") -> Encoded:
     TypeError
         If it holds anything that cannot be written: the error says where.
     """
-    encoder = _Encoder()
-    encoder.write_object(value, name if name_of(type(value)) is None else "")
+    encoder = _Encoder(to_hash=to_hash)
+    encoder.write_object(value, "")
     return Encoded(encoder.objects, encoder.places, encoder.arrays, encoder.digests)
 
 
@@ -96,7 +98,8 @@ def digest_of(array: np.ndarray) -> str:
 class _Encoder:
     """Walks an object, and lists what it finds."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, to_hash: bool = False) -> None:
+        self.to_hash = to_hash
         self.objects: list[dict[str, Any]] = []
         self.places: list[dict[str, Any]] = []
         self.arrays: dict[str, np.ndarray] = {}
@@ -107,6 +110,14 @@ class _Encoder:
 
     def write(self, value: Any, path: str, depth: int = 0) -> Any:
         """Write one value; its path is for the error if it cannot be written."""
+        if not self.to_hash:
+            return self._write(value, path, depth)
+        try:
+            return self._write(value, path, depth)
+        except TypeError:
+            return {"hash": joblib.hash(value)}
+
+    def _write(self, value: Any, path: str, depth: int) -> Any:
         if depth > _DEEPEST:
             raise TypeError(f"{path or 'the model'} holds itself, or is nested too deeply.")
         plain = type(value)
