@@ -14,7 +14,6 @@ from difflib import get_close_matches
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from sfml.bands import BandSet
@@ -260,18 +259,28 @@ def read_surveys(path: str | os.PathLike[str]) -> dict[str, Survey]:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:  # no UTF-8, or no TOML
         raise ValueError(f"{str(path)!r} is no TOML file: {error}") from error
-    return _surveys(tables, str(path))
+    if not tables:
+        raise ValueError(f"{str(path)!r} has no survey: each is a table, such as [MINE].")
+    surveys = {}
+    for name, table in tables.items():
+        try:
+            surveys[name] = _make_survey(name, table)
+        except ValueError as error:
+            raise ValueError(f"{str(path)!r}, survey {name!r}: {error}") from error
+    return surveys
 
 
 @cache
-def _shipped() -> Mapping[str, Survey]:
+def _shipped() -> dict[str, Any]:
     text = resources.files("sfml").joinpath("surveys.toml").read_text(encoding="utf-8")
-    return MappingProxyType(_surveys(tomllib.loads(text), "surveys.toml"))
+    return tomllib.loads(text)
 
 
+# One at a time: the unit of a survey may need astropy, which others do not.
+@cache
 def _survey(name: str) -> Survey:
     _check_known("survey", name, _shipped(), " `read_surveys` reads a file of your own.")
-    return _shipped()[name]
+    return _make_survey(name, _shipped()[name])
 
 
 def _check_known(kind: str, name: str, known: Iterable[str], advice: str = "") -> None:
@@ -282,18 +291,6 @@ def _check_known(kind: str, name: str, known: Iterable[str], advice: str = "") -
     close = get_close_matches(str(name).lower(), by_lower, n=1)
     hint = f" Did you mean {by_lower[close[0]]!r}?" if close else ""
     raise ValueError(f"There is no {kind} {name!r}, only {', '.join(known)}.{hint}{advice}")
-
-
-def _surveys(tables: Mapping[str, Any], source: str) -> dict[str, Survey]:
-    if not tables:
-        raise ValueError(f"{source!r} has no survey: each is a table, such as [MINE].")
-    surveys = {}
-    for name, table in tables.items():
-        try:
-            surveys[name] = _make_survey(name, table)
-        except ValueError as error:
-            raise ValueError(f"{source!r}, survey {name!r}: {error}") from error
-    return surveys
 
 
 def _make_survey(name: str, table: Any) -> Survey:

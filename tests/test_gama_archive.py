@@ -7,6 +7,7 @@ from urllib.parse import parse_qs
 import numpy as np
 import pandas as pd
 import pytest
+from astropy.io import fits
 from astropy.table import Table
 from local_server import Handler, break_off, hang, refuse, serve
 
@@ -45,7 +46,9 @@ def fits_files(tmp_path_factory) -> dict[str, bytes]:
     folder = tmp_path_factory.mktemp("fits")
     files = {}
     for path, frame in ((LAMBDAR_PATH, LAMBDAR), (MAGPHYS_PATH, MAGPHYS)):
-        Table.from_pandas(frame).write(folder / "table.fits", overwrite=True)
+        hdus = [fits.PrimaryHDU(), fits.ImageHDU(np.zeros((64, 64)))]
+        hdus.append(fits.table_to_hdu(Table.from_pandas(frame)))
+        fits.HDUList(hdus).writeto(folder / "table.fits", overwrite=True)
         files[path] = (folder / "table.fits").read_bytes()
     return files
 
@@ -100,11 +103,11 @@ class TestFetch:
         assert joined.attrs["gama_join"]["n_joined"] == 3
 
     def test_a_broken_download(self, server):
-        server.faults = [break_off(3000)]
+        server.faults = [break_off(16_384)]
         X, _ = fetch(server)
         assert len(X) == 3
         assert [request.headers.get("Range") for request in server.asked] == [
-            *(None, "bytes=3000-", None)
+            *(None, "bytes=16384-", None)
         ]
 
     def test_hashes(self, server, fits_files, tmp_path):
@@ -112,10 +115,12 @@ class TestFetch:
         fetch(server, known_hash={"MagPhysv06": right})
         with pytest.raises(ValueError, match=r"LambdarCatv01\.fits' is not the file with known_h"):
             fetch(server, known_hash={"LambdarCatv01": right})
-        with pytest.raises(
-            ValueError, match=r"entries for MagPhys; the files are LambdarCatv01, M"
-        ):
-            fetch(server, known_hash={"MagPhys": right})
+
+    @pytest.mark.parametrize("known_hash", [{"MagPhys": "0" * 64}, "0" * 64, ["MagPhysv06"]])
+    def test_what_is_no_mapping_of_the_files(self, server, known_hash):
+        with pytest.raises(ValueError, match=r"mapping of 'LambdarCatv01' or 'MagPhysv06' to a ha"):
+            fetch(server, known_hash=known_hash)
+        assert not server.asked
 
     def test_a_wrong_hash(self, server, tmp_path):
         with pytest.raises(
@@ -139,11 +144,17 @@ class TestFetch:
         with pytest.raises(ConnectionError, match=r"within the timeout of 0\.2 seconds"):
             fetch(server, timeout=0.2)
 
-    def test_a_page_in_place_of_the_file(self, server):
+    def test_a_page_in_place_of_the_file(self, server, tmp_path):
         """As a portal of a hotel answers."""
-        server.files[LAMBDAR_PATH] = b"<html>Please log in</html>"
-        with pytest.raises(ValueError, match=r"Cannot read .*LambdarCatv01\.fits"):
+        page = b"<html>Please log in</html>"
+        data, server.files[LAMBDAR_PATH] = server.files[LAMBDAR_PATH], page
+        with pytest.raises(
+            ConnectionError, match=r"is another file, and was not kept: it begins wi"
+        ):
             fetch(server)
+        assert [path.name for path in tmp_path.iterdir()] == [".LambdarCatv01.fits.lock"]
+        server.files[LAMBDAR_PATH] = data
+        assert len(fetch(server)[0]) == 3
 
     def test_the_site_is_gamas(self):
         import inspect

@@ -27,7 +27,7 @@ USER_AGENT = (
 _KNOWN_HASH = re.compile(
     r"(sha256:)?[0-9a-f]{64}|sha1:[0-9a-f]{40}|md5:[0-9a-f]{32}", re.IGNORECASE
 )
-_BLOCK = 2**16  # bytes
+_BLOCK = 2**14  # bytes; what has come of the last one is lost if the connection breaks
 
 
 def data_folder(folder: str | os.PathLike[str] | None = None) -> Path:
@@ -44,14 +44,22 @@ def needed(package: str) -> Any:
         raise ImportError(f"{package} is needed for this: pip install 'sfml[data]'") from error
 
 
-def fetch_file(url: str, folder: Path, *, known_hash: str | None, timeout: float) -> Path:
+def fetch_file(
+    url: str,
+    folder: Path,
+    *,
+    known_hash: str | None,
+    timeout: float,
+    beginnings: tuple[bytes, ...] = (b"",),
+) -> Path:
     """Return the path of a file in a folder, to which it is downloaded if it is not there.
 
     A file that is there is not downloaded, wherever it came from. Its SHA-256 is written to
     ``<name>.sha256`` when it is first used, and has to be the same from then on.
 
-    Raises ConnectionError, with the steps to do it by hand, where the file cannot be downloaded,
-    and ValueError where its hash is not `known_hash`, or not that of the first time.
+    Raises ConnectionError, with the steps to do it by hand, where the file cannot be downloaded or
+    what comes has none of the `beginnings`; and ValueError where its hash is not `known_hash`, or
+    not that of the first time.
     """
     if known_hash is not None and not _KNOWN_HASH.fullmatch(known_hash):
         raise ValueError(
@@ -63,7 +71,8 @@ def fetch_file(url: str, folder: Path, *, known_hash: str | None, timeout: float
         folder.mkdir(parents=True, exist_ok=True)
         with _turn(path) as is_alone:
             if not path.is_file():
-                _download(url, path, known_hash, timeout, is_alone=is_alone)
+                downloader = _Downloader(path, timeout, beginnings, goes_on=is_alone)
+                _download(url, path, known_hash, downloader)
                 _write_record(path)
     _check_hashes(path, known_hash)
     return path
@@ -86,27 +95,39 @@ def _lock(file: Any) -> bool:
     return True
 
 
-def _download(
-    url: str, path: Path, known_hash: str | None, timeout: float, *, is_alone: bool
-) -> None:
+def _download(url: str, path: Path, known_hash: str | None, downloader: _Downloader) -> None:
     pooch, requests = needed("pooch"), needed("requests")
-    # A process that may not be alone has a partial file of its own, with which no other goes on.
-    name = f"{path.name}.part" if is_alone else f".{uuid4().hex}-{path.name}.part"
-    downloader = _Downloader(path.with_name(name), timeout)
+    by_hand = (
+        f" To do it by hand, open that address in a browser, save the file as {str(path)!r}, and "
+        "call again."
+    )
+    cache = pooch.create(
+        path.parent, base_url="", registry={path.name: known_hash}, urls={path.name: url}
+    )
     try:
-        pooch.retrieve(url, known_hash, fname=path.name, path=path.parent, downloader=downloader)
+        cache.fetch(path.name, downloader=downloader)
     except requests.RequestException as error:
+        reason = _reason(error, downloader.timeout)
+        size = downloader.size() if downloader.goes_on and downloader.version.is_file() else 0
+        kept = f" {size} bytes are kept, and the next call asks for the rest." if size else ""
         raise ConnectionError(
-            f"{url!r} could not be downloaded: {_reason(error, timeout)}. To do it by hand, open "
-            f"that address in a browser, save the file as {str(path)!r}, and call again."
+            f"{url!r} could not be downloaded: {reason}.{kept}{by_hand}"
         ) from error
+    except _OtherFileError as error:
+        raise ConnectionError(
+            f"{url!r} is another file, and was not kept: {error}.{by_hand}"
+        ) from None
     except ValueError as error:  # pooch's, where the hash is another
         raise ValueError(
             f"{url!r} is not the file with this known_hash, and was not kept: {error}"
         ) from error
     finally:
-        if not is_alone:
+        if not downloader.goes_on:
             downloader.forget()
+
+
+class _OtherFileError(OSError):
+    """What was downloaded is a file of another kind, such as a page that asks to log in."""
 
 
 def _reason(error: Exception, timeout: float) -> str:
@@ -121,11 +142,15 @@ def _reason(error: Exception, timeout: float) -> str:
 class _Downloader:
     """What pooch calls to download: goes on with a partial file, if the server has that version."""
 
-    def __init__(self, partial: Path, timeout: float):
-        self.partial = partial
-        self.timeout = timeout
+    def __init__(self, path: Path, timeout: float, beginnings: tuple[bytes, ...], *, goes_on: bool):
+        # Processes that cannot wait for one another have a partial file each, and none goes on.
+        name = f"{path.name}.part" if goes_on else f".{uuid4().hex}-{path.name}.part"
+        self.partial = path.with_name(name)
         # ETag or date of the file that the partial one is a part of: two are not to be mixed.
-        self.version = partial.with_name(f"{partial.name}.version")
+        self.version = path.with_name(f"{name}.version")
+        self.timeout = timeout
+        self.beginnings = beginnings
+        self.goes_on = goes_on
 
     def __call__(self, url: str, output_file: Any, pooch: Any) -> None:
         import requests
@@ -136,29 +161,38 @@ class _Downloader:
             requests.exceptions.ChunkedEncodingError,
         )
         while True:
-            before = self._size()
+            before = self.size()
             try:
                 self._fetch_rest(url)
                 break
             except broken:
-                if self._size() <= before:  # asking again would bring no more
+                if self.size() <= before:  # asking again would bring no more
                     raise
+        self._check_beginning()
         self.partial.replace(output_file)
         self.forget()
+
+    def _check_beginning(self) -> None:
+        with self.partial.open("rb") as file:
+            beginning = file.read(80)
+        if not beginning.startswith(self.beginnings):
+            self.forget()
+            raise _OtherFileError(f"it begins with {beginning!r}")
 
     def forget(self) -> None:
         """Remove the partial file."""
         self.partial.unlink(missing_ok=True)
         self.version.unlink(missing_ok=True)
 
-    def _size(self) -> int:
+    def size(self) -> int:
+        """Count the bytes that are there."""
         return self.partial.stat().st_size if self.partial.is_file() else 0
 
     def _fetch_rest(self, url: str) -> None:
         """Ask for what is lacking, and write it; for all of it if the server does not go on."""
         import requests
 
-        start = self._size() if self.version.is_file() else 0
+        start = self.size() if self.version.is_file() else 0
         headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
         if start:
             headers["Range"] = f"bytes={start}-"
@@ -177,8 +211,8 @@ class _Downloader:
             with self.partial.open("ab") as file:
                 for block in response.iter_content(_BLOCK):
                     file.write(block)
-            if total is not None and self._size() < total:
-                raise requests.ConnectionError(f"it ends after {self._size()} of {total} bytes")
+            if total is not None and self.size() < total:
+                raise requests.ConnectionError(f"it ends after {self.size()} of {total} bytes")
 
     def _begin(self, response: Any) -> None:
         self.forget()

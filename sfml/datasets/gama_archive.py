@@ -19,6 +19,7 @@ _FILES = {
     "LambdarCatv01": "LambdarPhotometry/v01/LambdarCatv01.fits",
     "MagPhysv06": "MagPhys/v06/MagPhysv06.fits",
 }
+_FITS = (b"SIMPLE  =", b"\x1f\x8b")  # plain, or zipped by the server
 _SERVICE = "https://datacentral.org.au/vo/tap"
 _ID = "CATAID"
 
@@ -61,8 +62,10 @@ def fetch_gama(
 
     Returns
     -------
-    X, y : DataFrame
-        Fluxes, errors and redshifts, and labels in dex, as `load_gama` returns them.
+    X : DataFrame of shape (n_galaxies, 2 * n_bands + 1)
+        Fluxes and errors in ``bands.unit``, and the redshift, indexed by CATAID.
+    y : DataFrame of shape (n_galaxies, 3 or 9)
+        Labels in dex, indexed by CATAID; both are as `load_gama` returns them.
     joined : DataFrame
         Only if ``return_X_y=False``: every column of both tables.
 
@@ -71,7 +74,8 @@ def fetch_gama(
     ImportError
         If pooch is not installed.
     ConnectionError
-        If a file is not there and cannot be downloaded. The message says how to do it by hand.
+        If a file is not there and cannot be downloaded, or what comes is no FITS file. The message
+        says how to do it by hand.
     ValueError
         If a file is not the one with its `known_hash`, has changed since it was first used, or is
         not such a table (see `load_gama`).
@@ -101,15 +105,20 @@ def fetch_gama(
     >>> from sfml import fetch_gama
     >>> X, y = fetch_gama()                                            # doctest: +SKIP
     """
-    hashes = dict(known_hash or {})
-    if strange := sorted(hashes.keys() - _FILES.keys()):
+    hashes = known_hash if known_hash is not None else {}
+    if not isinstance(hashes, Mapping) or not hashes.keys() <= _FILES.keys():
         raise ValueError(
-            f"known_hash has entries for {', '.join(strange)}; the files are {', '.join(_FILES)}."
+            f"known_hash must be a mapping of {' or '.join(map(repr, _FILES))} to a hash; got "
+            f"{known_hash!r}."
         )
     folder = data_folder(data_home)
     lambdar, magphys = (
         fetch_file(
-            f"{site.rstrip('/')}/{path}", folder, known_hash=hashes.get(name), timeout=timeout
+            f"{site.rstrip('/')}/{path}",
+            folder,
+            known_hash=hashes.get(name),
+            timeout=timeout,
+            beginnings=_FITS,
         )
         for name, path in _FILES.items()
     )
@@ -145,8 +154,10 @@ def query_gama(
 
     Returns
     -------
-    X, y : DataFrame
-        Fluxes, errors and redshifts, and labels in dex, as `load_gama` returns them.
+    X : DataFrame of shape (n_galaxies, 2 * n_bands + 1)
+        Fluxes and errors in ``bands.unit``, and the redshift, indexed by CATAID.
+    y : DataFrame of shape (n_galaxies, 3 or 9)
+        Labels in dex, indexed by CATAID; both are as `load_gama` returns them.
 
     Raises
     ------
@@ -186,9 +197,11 @@ def query_gama(
         query += f" WHERE {where}"
     table = _run(query, service, maxrec, timeout)
     _rename(table, [*of_lambdar, *of_magphys])
-    return load_gama(
-        table[of_lambdar], table[[_ID, *of_magphys]], bands=bands, percentiles=percentiles
+    lambdar, magphys = (
+        table[[name for name in names if name in table.colnames]]
+        for names in (of_lambdar, [_ID, *of_magphys])
     )
+    return load_gama(lambdar, magphys, bands=bands, percentiles=percentiles)
 
 
 def _quoted(column: str) -> str:
@@ -225,7 +238,7 @@ def _run(query: str, service: str, maxrec: int | None, timeout: float) -> Any:
 
 
 def _session(timeout: float) -> Any:
-    requests = needed("requests")
+    import requests  # which pyvo needs
 
     class Session(requests.Session):
         def request(self, *args: Any, **kwargs: Any) -> Any:
