@@ -253,8 +253,9 @@ def test_a_full_disk_and_ctrl_c_keep_what_was_done(
         stop_at(patch, 3, error)
         assert predict("--batch-rows", 200) == code
     kept = PartsFolder(tmp_path / "out.parquet").finished()
-    # The one after it may have been begun already.
-    assert kept in ({1: 200, 2: 200}, {1: 200, 2: 200, 4: 200})
+    # Those after it may have been begun already.
+    assert {1, 2} <= kept.keys()
+    assert 3 not in kept
     said = capsys.readouterr().err
     assert f"{sum(kept.values())} rows are predicted and kept" in said
     assert "the same command goes on from there" in said
