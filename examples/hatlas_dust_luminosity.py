@@ -173,8 +173,8 @@ def compare(y: pd.Series, predictions: dict[str, np.ndarray]) -> None:
     print(
         f"\nRMSE: the default recipe reaches {ours:.4f} dex, {ours / trees:.2f} times that "
         f"of boosted trees on all rows, {trees:.4f}, and the paper's network {paper:.4f}.\n"
-        "Some 1,600 galaxies are few for the latter: the paper had 49,000. The first finds out that "
-        "these labels\nwere made at redshifts rounded in steps of 0.02, and predicts at each "
+        "Some 1,600 galaxies are few for the latter: the paper had 49,000. The first finds out "
+        "that these labels\nwere made at redshifts rounded in steps of 0.02, and predicts at each "
         "galaxy's own redshift."
     )
 

@@ -47,6 +47,7 @@ _SUBMODULES = (
     "persistence",
     "scale",
     "selection",
+    "stopping",
     "surveys",
     "targets",
     "triage",

@@ -14,6 +14,7 @@ import sfml
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 QUICK = {
     "ablation.py": [],
+    "bench_cli.py": [],
     "bench_grid.py": [],
     "bench_intervals.py": ["--methods", "mlp", "random_forest"],
     "bench_learning_curve.py": [],

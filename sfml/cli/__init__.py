@@ -1,4 +1,4 @@
-"""The command line: ``sfml demo``."""
+"""The command line: ``sfml train``, ``sfml predict`` and so on."""
 
 from sfml.cli.main import main
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-import itertools
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -23,6 +23,7 @@ from sfml.neural.forward import ACTIVATIONS, forward_with_spread
 from sfml.neural.gradient import input_gradient
 from sfml.neural.inputs import InputColumns, check_names
 from sfml.neural.rows import RowChunks, Rows, check_weights
+from sfml.stopping import raise_if_stopped, stopped
 from sfml.uncertainty import uncross
 
 if TYPE_CHECKING:
@@ -400,10 +401,7 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
         if len(held_aside):
             targets = held_aside.targets(self.inputs_)
             validation = self._in_memory(held_aside, targets, trainer.VALIDATION_BATCH)
-        trained = [
-            self._train_one(training, validation, rng, weights)
-            for weights in earlier or itertools.repeat(None, self.n_networks)
-        ]
+        trained = self._train_networks(training, validation, rng, earlier)
         self.device_ = network.device()
         self._keep_history([history for _, history in trained])
         self.coefs_, self.intercepts_ = self.scaling_.join(
@@ -684,6 +682,45 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
         if not self.warm_start or not hasattr(self, "coefs_"):
             return []
         return self.scaling_.separate(self.coefs_, self.intercepts_, self.network_.n_quantiles)
+
+    def _train_networks(
+        self,
+        training: Any,
+        validation: Any,
+        rng: np.random.Generator,
+        earlier: list[list[np.ndarray]],
+    ) -> list[tuple[list[np.ndarray], pd.DataFrame]]:
+        """Train one network after the other; if asked to stop, keep those that are complete."""
+        starts: list[Any] = list(earlier) or [None] * self.n_networks
+        trained: list[tuple[list[np.ndarray], pd.DataFrame]] = []
+        for weights in starts:
+            if not trained:
+                raise_if_stopped()
+            trained.append(self._train_one(training, validation, rng, weights))
+            if stopped():
+                return self._kept_of(trained, len(starts))
+        return trained
+
+    def _kept_of(
+        self, trained: list[tuple[list[np.ndarray], pd.DataFrame]], n_wanted: int
+    ) -> list[tuple[list[np.ndarray], pd.DataFrame]]:
+        """Leave out the network whose training was stopped, unless it is the only one; warn."""
+        n_epochs = len(trained[-1][1])
+        if len(trained) == n_wanted and n_epochs == self.epochs:
+            return trained
+        of_it = ""
+        if n_epochs < self.epochs:
+            if len(trained) == 1:
+                of_it = f", after {n_epochs} of {self.epochs} epochs"
+            trained = trained[: max(1, len(trained) - 1)]
+        warnings.warn(
+            f"Training was stopped: {len(trained)} of {n_wanted} networks are kept{of_it}. "
+            "Predictions are less accurate than those of a complete training, and their intervals "
+            "are calibrated to that.",
+            UserWarning,
+            stacklevel=2,
+        )
+        return trained
 
     def _in_memory(self, rows: Rows, targets: np.ndarray, batch_size: int) -> Any:
         y = self.scaling_.transform(targets)

@@ -20,6 +20,7 @@ from sfml.neural.ensemble import NetworkSpec
 from sfml.neural.progress import EpochProgress
 from sfml.neural.trainer import InMemoryData, InMemorySequential, keras_in_float32
 from sfml.parallel import raise_if_cancelled
+from sfml.stopping import can_be_stopped, stopped
 
 # Idle networks kept with their compiled programs, so that a grid search or the folds of a
 # cross-validation compile each architecture once. Each holds a few MB.
@@ -200,6 +201,25 @@ class _StopIfCancelled(keras.callbacks.Callback):
         raise_if_cancelled()
 
 
+class _StopOnRequest(keras.callbacks.Callback):
+    """End training after the epoch in which it is asked for, with the best weights so far."""
+
+    def __init__(self, watched: str) -> None:
+        super().__init__()
+        self.watched = watched
+        self.best_loss = np.inf
+        self.best_weights: list[np.ndarray] | None = None
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        loss = (logs or {}).get(self.watched, np.nan)
+        if loss < self.best_loss:
+            self.best_loss, self.best_weights = loss, self.model.get_weights()
+        if stopped() and epoch + 1 < self.params["epochs"]:
+            self.model.stop_training = True
+            if self.best_weights is not None:
+                self.model.set_weights(self.best_weights)
+
+
 def train(
     model: InMemorySequential,
     training: InMemoryData,
@@ -214,8 +234,10 @@ def train(
     """Train an initialised network, with early stopping, and return its history."""
     given = [c() if isinstance(c, type) else c for c in callbacks or ()]
     used = [*given, keras.callbacks.TerminateOnNaN(), _StopIfCancelled()]
+    watched = "loss" if validation is None else "val_loss"
+    if can_be_stopped():
+        used.append(_StopOnRequest(watched))
     if patience is not None:
-        watched = "loss" if validation is None else "val_loss"
         used.append(
             keras.callbacks.EarlyStopping(watched, patience=patience, restore_best_weights=True)
         )

@@ -13,6 +13,7 @@ from sklearn.utils.validation import has_fit_parameter
 
 from sfml.features.flux_features import BRIGHTNESS, REDSHIFT_FEATURES
 from sfml.regressor.emulators import usable_rows
+from sfml.stopping import stopped
 
 if TYPE_CHECKING:
     from sfml.regressor.chunks import LearntChunks
@@ -90,7 +91,10 @@ def fit_one(job: Job, data: Training, verbose: int) -> Any:
 
     Our networks draw one of a galaxy's variants each epoch, and watch the loss of the rows held
     back; other regressors get the first variant as so many further rows, if it is a usual one.
+    If training was asked to stop, a regressor of no target, which can be done without, is None.
     """
+    if stopped() and not job.targets:
+        return None
     rows, estimator = job.rows, job.estimator
     weights = None if data.weights is None else data.weights[rows]
     x, y = data.X[rows], job.target[rows]

@@ -368,7 +368,7 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
         self._one_column = is_one_column(y)
         self.emulators_ = Emulators(fitted[: len(jobs)], [job.targets for job in jobs])
         self.posterior_ = fitted[-1] if posterior else None
-        self.posterior_targets_ = of_posterior
+        self.posterior_targets_ = of_posterior if self.posterior_ is not None else ()
         self._name_estimators(jobs, Y, chunked=chunks is not None)
         learnt = np.isin(np.arange(len(X)), np.concatenate([job.rows for job in jobs]))
         self.target_ranges_ = {

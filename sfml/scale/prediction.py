@@ -12,7 +12,6 @@ from sklearn.utils.validation import check_is_fitted
 
 from sfml import tables
 from sfml.photometry.guard import part_of_catalogue
-from sfml.scale.content import content_hash
 from sfml.uncertainty import LEVELS
 
 PREFIX = "sfml_"
@@ -52,7 +51,7 @@ class Prediction:
         self.nested = nested
         self.names = [str(name) for name in self.predict({}, 0)]
         # The same for the same question, in whatever process: dask names its tasks by it.
-        self.token = json.dumps([content_hash(pipe), self.found, absent, keep, nested])
+        self.token = json.dumps([pipe.__dask_tokenize__(), self.found, absent, keep, nested])
 
     @classmethod
     def of(
