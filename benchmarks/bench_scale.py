@@ -54,8 +54,10 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             in_new_process(prepare, folder, method, rows)
-            measured = [in_new_process(one_process, folder)]
-            measured += [in_new_process(on_workers, folder, n) for n in (1, 2)]
+            measured = []
+            for function, options in ((one_process, ()), (on_workers, (1,)), (on_workers, (2,))):
+                measured.append(in_new_process(function, folder, *options))
+                print(measured[-1], flush=True)
         report(method, rows, measured)
 
 
