@@ -118,7 +118,7 @@ def test_code_in_documents_runs(document, tmp_path, monkeypatch, capsys):
 def test_what_documents_name_exists(document):
     """Paths of the repository, and links to other documents."""
     text = read(document)
-    paths = re.findall(r"\b((?:sfml|tests|benchmarks|examples|docs)/[\w/]+(?:\.\w+)?)\b", text)
+    paths = re.findall(r"\b((?:sfml|tests|benchmarks|examples|docs)/[\w/-]+(?:\.\w+)?)\b", text)
     links = re.findall(r"\]\((?!https?:)([^)#]+)\)", text)
     folder = (ROOT / document).parent
     assert not [path for path in paths if not (ROOT / path).exists()]

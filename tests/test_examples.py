@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 
 
@@ -31,6 +33,7 @@ def test_quickstart_writes_where_it_is_told_and_overwrites_nothing(tmp_path: Pat
     assert len((folder / "predictions.csv").read_text().splitlines()) == 126
 
 
+@pytest.mark.slow
 def test_hatlas_example_compares_methods_on_the_same_galaxies(shared_data: Path) -> None:
     printed = run_example("hatlas_dust_luminosity.py", shared_data / "hatlas_gama.csv", "--quick")
     # Counted from the file itself: rows without a gap in the 16 bands.

@@ -209,11 +209,13 @@ def check_nested(got, pipe, X):
 @pytest.mark.filterwarnings("ignore:The inplace keyword:DeprecationWarning")  # in LSDB 0.11
 class TestLSDB:
     @pytest.fixture(scope="class")
-    def lsdb(self):
+    @classmethod
+    def lsdb(cls):
         return pytest.importorskip("lsdb", reason='LSDB is an extra: pip install "sfml[lsdb]"')
 
     @pytest.fixture(scope="class")
-    def folder(self, lsdb, sky, tmp_path_factory):
+    @classmethod
+    def folder(cls, lsdb, sky, tmp_path_factory):
         """Folder of a HATS catalogue of several partitions, with a margin."""
         catalog = lsdb.from_dataframe(
             sky,
@@ -228,7 +230,8 @@ class TestLSDB:
         return folder
 
     @pytest.fixture(scope="class")
-    def catalog(self, lsdb, folder):
+    @classmethod
+    def catalog(cls, lsdb, folder):
         catalog = lsdb.open_catalog(folder, columns="all")
         assert catalog.npartitions > 3
         assert catalog.margin is not None
@@ -426,7 +429,8 @@ def test_other_processes_give_the_same_bits(method, gappy_pipe, survey, tmp_path
 @pytest.mark.filterwarnings("ignore")  # dask's own, of its workers and ports
 class TestCluster:
     @pytest.fixture(scope="class")
-    def client(self):
+    @classmethod
+    def client(cls):
         distributed = pytest.importorskip("distributed", reason='it comes with "sfml[lsdb]"')
         with (
             distributed.LocalCluster(

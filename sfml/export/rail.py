@@ -50,11 +50,13 @@ class SfmlInformer(CatInformer):
     ...     name="inform", hdf5_groupname="", output_mode="return",
     ...     options={"method": "random_forest", "random_state": 0},
     ... )
-    >>> model = informer.inform(table)
+    >>> model = informer.inform(table)  # RAIL logs what it does
+    20...Inserting handle into data store...
     >>> estimator = SfmlEstimator.make_stage(
     ...     name="estimate", model=model, hdf5_groupname="", output_mode="return", target="sfr"
     ... )
-    >>> estimator.estimate(table).data.npdf
+    >>> print(estimator.estimate(table).data.npdf)
+    20...Inserting handle into data store...
     300
     """
 
