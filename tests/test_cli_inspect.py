@@ -110,6 +110,15 @@ class TestCatalogue:
         assert run("inspect", tmp_path / "mag.parquet", "--survey", "GAMA", "--json") == 0
         assert "look like magnitudes" in json.loads(capsys.readouterr().out)["problem"]
 
+    @pytest.mark.parametrize(("factor", "doubted"), [(1, False), (1e-9, True), (1e6, True)])
+    def test_a_unit_that_cannot_be_is_doubted(self, catalogue, tmp_path, capsys, factor, doubted):
+        table = pd.read_parquet(catalogue)
+        fluxes = [name for name in table if name.endswith(("_flux", "_fluxerr"))]
+        table[fluxes] *= factor
+        table.to_parquet(tmp_path / "scaled.parquet")
+        assert run("inspect", tmp_path / "scaled.parquet", "--survey", "GAMA") == 0
+        assert ("Are these fluxes in Jy?" in capsys.readouterr().out) == doubted
+
     def test_the_first_rows_alone(self, catalogue, capsys):
         assert run("inspect", catalogue, "--survey", "GAMA", "--rows", 50) == 0
         said = capsys.readouterr().out
@@ -137,6 +146,7 @@ def test_bands_are_described_by_what_they_hold():
     assert described["negative"] == 0.5
     assert described["detected"] == 0.5
     assert described["flux"] == 4.5
+    assert described["AB mag"] == pytest.approx(-2.5 * np.log10(4.5 / 3631))
 
 
 class TestConvert:

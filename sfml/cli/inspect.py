@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,8 @@ examples:
   sfml inspect model.safetensors --json
 """
 _MOST_ROWS = 1_000_000
+_AB_ZERO_POINT = 3631  # Jy
+_BRIGHTEST, _FAINTEST = 6, 32  # AB magnitudes, of the median galaxy of a survey in a median band
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -190,6 +193,9 @@ def _look_at_bands(select: Any, reader: Any, n_rows: int, terminal: Terminal) ->
     if described is not None:
         terminal.say(f"\nfluxes and errors in {bands.unit}")
         terminal.say(described.to_string(float_format=lambda value: f"{value:.3g}"))
+        doubt = _doubt_unit(described, bands)
+        if doubt:
+            terminal.say(doubt)
     if absent:
         terminal.say(f"bands without columns: {', '.join(absent)}")
     result: dict[str, Any] = {"bands": described.to_dict("index") if described is not None else {}}
@@ -221,7 +227,7 @@ def describe_bands(table: pd.DataFrame, bands: BandSet) -> pd.DataFrame:
     DataFrame
         One row per band: the share of galaxies measured, empty (NaN, null), with each code, with an
         error that is not positive, negative and detected (at 3 sigma); the median flux, its error
-        and their ratio.
+        and their ratio; and the AB magnitude of the median flux, which shows a wrong unit.
     """
     import numpy as np
     import pandas as pd
@@ -251,11 +257,32 @@ def describe_bands(table: pd.DataFrame, bands: BandSet) -> pd.DataFrame:
                 "flux": _median(flux[known]),
                 "error": _median(error[known]),
                 "flux/error": _median(snr[known]),
+                "AB mag": _ab_magnitude(_median(flux[known]), bands.unit),
             }
     described = pd.DataFrame.from_dict(rows, orient="index")
     codes = [f"code {code:g}" for code in bands.missing_codes]
     unused = [code for code in codes if not described[code].any()]
     return described.drop(columns=unused)
+
+
+def _ab_magnitude(flux: float, unit: str) -> float:
+    from sfml.tables.units import conversion_factor
+
+    in_jansky = flux * (conversion_factor(unit, "Jy") or math.nan)
+    return -2.5 * math.log10(in_jansky / _AB_ZERO_POINT) if in_jansky > 0 else math.nan
+
+
+def _doubt_unit(described: pd.DataFrame, bands: BandSet) -> str:
+    """Say so if galaxies would be fainter or brighter than those of any survey."""
+    magnitude = _median(described["AB mag"].to_numpy())
+    if math.isnan(magnitude) or _BRIGHTEST <= magnitude <= _FAINTEST:
+        return ""
+    return (
+        f"Are these fluxes in {bands.unit}? Then the median galaxy has {magnitude:.0f} AB mag in "
+        f"half of the bands, {'fainter' if magnitude > _FAINTEST else 'brighter'} than any "
+        "survey's. Say what they are in with "
+        f"""--column '{bands.flux}=["NAME", "Jy"]', or as the unit in [bands]."""
+    )
 
 
 def _median(values: Any) -> float:
