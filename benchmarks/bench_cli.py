@@ -147,8 +147,8 @@ def read_and_write(folder: Path) -> tuple[float, float]:
 
 def batches(path: Path, pipe: Any) -> Iterator[pd.DataFrame]:
     columns = list(pipe["select"].feature_names_in_)
-    reader = open_catalogue(path, bands=pipe["select"].bands_, columns=columns)
-    yield from read_ahead(reader.batches(BATCH_ROWS))
+    reader = open_catalogue(path, bands=pipe["select"].bands_)
+    yield from read_ahead(reader.only(*columns).batches(BATCH_ROWS))
 
 
 def write(tables: Iterator[pa.Table], path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -127,6 +129,14 @@ class TestCatalogue:
     def test_a_file_that_is_not_there(self, tmp_path, capsys):
         assert run("inspect", tmp_path / "no.fits") == 1
         assert "no.fits" in capsys.readouterr().err
+
+
+def test_a_pipe_that_is_closed_is_no_failure(catalogue):
+    command = [sys.executable, "-m", "sfml", "inspect", str(catalogue), "--survey", "GAMA"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 141
 
 
 def test_bands_are_described_by_what_they_hold():

@@ -59,6 +59,7 @@ def test_example_says_which_catalogue_is_absent(tmp_path: Path) -> None:
     assert str(absent) in run_example("candels_magphys.py", absent, expect_failure=True)
 
 
+@pytest.mark.slow
 def test_triage_loop_runs_from_the_choice_to_the_gain() -> None:
     printed = run_example("triage_loop.py", "--quick")
     assert "What the network says of the pool" in printed

@@ -117,9 +117,7 @@ class TestGradient:
         np.testing.assert_allclose(SLOPES[activation](given), expected, atol=1e-7)
         np.testing.assert_array_equal(given, x)
 
-    @pytest.mark.parametrize(
-        ("n_networks", "activation"), [(1, "relu"), *((3, name) for name in ACTIVATIONS)]
-    )
+    @pytest.mark.parametrize(("n_networks", "activation"), [(1, "relu"), (3, "silu"), (3, "tanh")])
     def test_network(self, n_networks, activation):
         rng = np.random.default_rng(0)
         X = rng.normal(size=(1100, 4))  # more than a block

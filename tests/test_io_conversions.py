@@ -218,6 +218,12 @@ class TestColumns:
             open_catalogue(table, BANDS.only("r"))
         assert read_catalogue(table, BANDS.only("r"), {"Z": None}).columns.tolist() == list(table)
 
+    @pytest.mark.parametrize("columns", [["r_flux", "Z"], "r_flux"])
+    def test_columns_that_are_no_mapping(self, columns):
+        table = {"r_flux": [1.0], "r_fluxerr": [1.0], "Z": [0.1]}
+        with pytest.raises(TypeError, match=r"columns must map .* got .*r_flux"):
+            open_catalogue(table, BANDS.only("r"), columns)
+
     def test_a_band_of_which_there_is_nothing(self):
         table = {"r_flux": [1.0], "r_fluxerr": [1.0], "Z": [0.1]}
         with pytest.warns(UserWarning, match="The table has no columns of 1 bands.* missing: g"):

@@ -1118,6 +1118,7 @@ class TestTheBackend:
     def test_training_writes_nothing_to_the_terminal(self):
         assert run_fit().stderr == "noted by the user\n"
 
+    @pytest.mark.slow
     def test_a_log_level_of_the_user_stands(self):
         done = run_fit(**{backend.LOG_LEVEL: "0"})
         assert done.returncode == 0

@@ -100,6 +100,11 @@ def _say_nested(values: Mapping[str, Any], terminal: Terminal, indent: int = 2) 
         if isinstance(value, Mapping) and value:
             terminal.say(f"{' ' * indent}{key}:")
             _say_nested(value, terminal, indent + 2)
+        elif isinstance(value, list) and value and all(isinstance(v, Mapping) for v in value):
+            terminal.say(f"{' ' * indent}{key}:")
+            for each in value:
+                shown = "  ".join(f"{name} {each[name]}" for name in each if name != "name")
+                terminal.say(f"{' ' * (indent + 2)}{each.get('name', '-')}: {shown}")
         else:
             shown = f"{value:.6g}" if isinstance(value, float) else value
             if isinstance(value, list | tuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from types import ModuleType
@@ -13,6 +14,7 @@ from sfml.cli.options import UsageError, read_config
 from sfml.cli.terminal import Terminal
 
 _INTERRUPTED = 130  # 128 + SIGINT, the shells' convention
+_NOT_READ = 141  # 128 + SIGPIPE
 
 _COMMANDS: dict[str, ModuleType] = {
     "train": train,
@@ -68,6 +70,10 @@ def _run(options: argparse.Namespace, command: argparse.ArgumentParser) -> int:
     except KeyboardInterrupt:
         print("\nInterrupted.", file=sys.stderr)
         return _INTERRUPTED
+    except BrokenPipeError:  # such as of `| head`, which has read enough
+        # What is still to be written at exit must go somewhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _NOT_READ
     except expected as error:
         terminal.fail(str(error) or type(error).__name__)
         return 1

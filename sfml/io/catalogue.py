@@ -49,6 +49,8 @@ def open_catalogue(
     ------
     FileNotFoundError
         If there is no such file.
+    TypeError
+        If `columns` is no mapping.
     ValueError
         If the file cannot be read, its columns repeat, or those of the band set are absent or in a
         unit that cannot be converted. For absent columns, those that may be meant are shown.

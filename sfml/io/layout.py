@@ -49,6 +49,11 @@ class Layout(NamedTuple):
 
 def stated_columns(columns: ColumnOption | None, bands: BandSet | None) -> dict[str, Origin]:
     """Check and expand `columns=`: one entry for each column that it says something of."""
+    if columns is not None and not isinstance(columns, Mapping):
+        raise TypeError(
+            "columns must map names of the band set to the catalogue's, as in {'r_flux': "
+            f"'FLUX_R'}}; got {columns!r}. A reader's `only` takes a list of columns to read."
+        )
     stated: dict[str, Origin] = {}
     single: dict[str, Origin] = {}
     for key, value in (columns or {}).items():
