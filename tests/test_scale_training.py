@@ -198,7 +198,7 @@ class TestFitDataset:
 
 @pytest.mark.slow
 def test_scores_are_those_of_training_in_memory(shared_data):
-    """On a simulated survey; docs/scale.md gives the figures for all of it."""
+    """On a simulated survey; `benchmarks/bench_scale.py --train` compares them on all of it."""
     import pyarrow as pa
     import pyarrow.dataset
 
