@@ -1083,6 +1083,7 @@ def in_float32(data):
 
 
 @pytest.mark.parametrize("setting", ["float64", "float16", "mixed_float16", "mixed_bfloat16"])
+@pytest.mark.slow
 def test_keras_float_types_play_no_part(data, in_float32, setting):
     float_type, policy = keras.config.floatx(), keras.config.dtype_policy()
     try:

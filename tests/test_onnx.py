@@ -120,6 +120,7 @@ def test_odd_galaxies_are_among_those_compared(gappy_pipe, others):
     ],
     ids=["surana2020", "joint", "one target", "limits", "no redshift", "few bands"],
 )
+@pytest.mark.slow
 def test_other_pipelines(parameters, survey, others, tmp_path):
     X, y = survey
     if "redshift" in parameters.get("targets", ()):
@@ -149,6 +150,7 @@ def test_photometric_redshifts(survey, others, tmp_path):
 
 
 @pytest.mark.parametrize("grid", [(0.02, 0.5), None])
+@pytest.mark.slow
 def test_redshift_grids(grid, survey, others, tmp_path):
     pipe = make_quick()
     pipe.set_params(features__redshift_grid=grid).fit(*survey)
@@ -171,6 +173,7 @@ def test_activations(activation, complete_pipe, others, tmp_path):
     assert_equal(pipe, to_onnx(pipe, tmp_path / "model.onnx", levels=LEVELS), others[200:300])
 
 
+@pytest.mark.slow
 def test_scikit_learns_scaler_and_none(survey, others, tmp_path):
     # Single precision costs NumPy's networks more digits of inputs that are not standardised.
     for k, (scaler, tolerance) in enumerate(

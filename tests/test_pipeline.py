@@ -312,6 +312,7 @@ class TestScikitLearnsTools:
             assert own[1].get_params() == copied[1].get_params()
         np.testing.assert_array_equal(copy.fit(X, y).predict(X), pipe.predict(X))
 
+    @pytest.mark.slow
     def test_grid_search_over_layers_in_one_and_two_processes(self, galaxies, quick_pipeline):
         X, y = galaxies
         grid = {"regress__stellar_mass__hidden_layer_sizes": [(8,), (4, 4)]}
