@@ -92,7 +92,7 @@ def _check_parameter(name: str, values: np.ndarray) -> None:
 
 
 def units_of(names: Sequence[str], stated: Mapping[str, str]) -> dict[str, str]:
-    """Find the unit of each parameter: sfml's for the targets that it knows, else the one stated."""
+    """Find each parameter's unit: sfml's for the targets that it knows, else the one stated."""
     unknown = [name for name in stated if name not in names]
     if unknown:
         raise ValueError(f"units names {unknown}, but the parameters are {', '.join(names)}.")

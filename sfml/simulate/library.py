@@ -79,13 +79,14 @@ class ModelLibrary:
         if not isinstance(self.bands, BandSet):
             raise TypeError(f"bands must be a BandSet; got {type(self.bands).__name__}.")
         flux = check_fluxes(self.flux, self.bands)
+        parameters = check_parameters(self.parameters, len(flux), self.bands)
         values = {
             "flux": flux,
             "redshift": check_redshifts(self.redshift, len(flux)),
-            "parameters": check_parameters(self.parameters, len(flux), self.bands),
+            "parameters": parameters,
+            "units": units_of(list(parameters), self.units),
             "prior": dict(self.prior),
         }
-        values["units"] = units_of(list(values["parameters"]), self.units)
         for name, value in values.items():
             object.__setattr__(self, name, value)
 
