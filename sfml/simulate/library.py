@@ -84,7 +84,7 @@ class ModelLibrary:
             "flux": flux,
             "redshift": check_redshifts(self.redshift, len(flux)),
             "parameters": parameters,
-            "units": units_of(list(parameters), self.units),
+            "units": units_of(list(map(str, parameters)), self.units),
             "prior": dict(self.prior),
         }
         for name, value in values.items():

@@ -67,7 +67,8 @@ class Redshifts(NamedTuple):
     def learn(cls, redshift: np.ndarray) -> Redshifts:
         """Learn from redshifts, (n,)."""
         n_bins = int(np.clip(len(redshift) // _IN_BIN, 1, _MOST_BINS))
-        return cls(np.unique(np.quantile(redshift, np.linspace(0, 1, n_bins + 1))))
+        edges = np.unique(np.quantile(redshift, np.linspace(0, 1, n_bins + 1)))
+        return cls(edges if len(edges) > 1 else np.repeat(edges, 2))
 
     def bins_of(self, redshift: np.ndarray) -> np.ndarray:
         """Find the bin of each redshift, (n,); -1 outside."""
@@ -78,7 +79,7 @@ class Redshifts(NamedTuple):
 
 
 def flux_of(magnitude: float) -> float:
-    """Flux in Jy of an AB magnitude."""
+    """Convert an AB magnitude to a flux in Jy."""
     return _AB_ZERO_POINT * 10 ** (-0.4 * magnitude)
 
 

@@ -40,16 +40,13 @@ def choose_models(
     if len(served) < n_bins and redshifts is not None:
         _warn_of_empty(redshift, redshifts, served)
     wanted = np.bincount(rng.choice(served, size=n), minlength=n_bins)
-    chosen = np.concatenate(
-        [
-            rng.choice(
-                rows := np.flatnonzero(bins == k), size=wanted[k], p=chance[rows] / weight[k]
-            )
-            for k in served
-            if wanted[k]
-        ]
-    )
-    return rng.permutation(chosen)
+    chosen = [_draw(np.flatnonzero(bins == k), chance, wanted[k], rng) for k in served]
+    return rng.permutation(np.concatenate(chosen))
+
+
+def _draw(rows: np.ndarray, chance: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
+    weight = chance[rows]
+    return rng.choice(rows, size=n, p=weight / weight.sum())
 
 
 def _ranges(redshift: np.ndarray, redshifts: Redshifts | None, inside: np.ndarray) -> str:
@@ -71,5 +68,5 @@ def _warn_of_empty(redshift: np.ndarray, redshifts: Redshifts, served: np.ndarra
         f"the library's are {redshift.min():.3g} to {redshift.max():.3g}. Such galaxies are left "
         "out.",
         UserWarning,
-        stacklevel=3,
+        stacklevel=4,
     )

@@ -52,9 +52,9 @@ def make_training_survey(
 
     Notes
     -----
-    Several galaxies may be one model with different noise: the index of X and y says which. Galaxies
-    to test on are to be of other models, and `n` is best not much larger than the library:
-    intervals are calibrated on galaxies held back by `fit`, which must not be of models learnt.
+    Several galaxies may be one model with different noise: the index of X and y says which. Test on
+    galaxies of other models. `n` is best not much larger than the library: `fit` calibrates the
+    intervals on galaxies that it holds back, some of which are then of models that it has learnt.
 
     Examples
     --------

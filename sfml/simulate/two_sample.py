@@ -1,4 +1,4 @@
-"""Can a classifier tell a simulated catalogue from a real one?"""
+"""A classifier two-sample test: whether a simulated catalogue looks like a real one."""
 
 from __future__ import annotations
 
