@@ -10,7 +10,7 @@ from scipy.special import ndtr, ndtri
 # Levels at which the distribution of errors at a flux is kept.
 LEVELS = np.array([0.005, 0.025, *np.arange(0.05, 0.96, 0.05), 0.975, 0.995])
 # Galaxies in a bin of flux, at least, and bins, at most.
-_IN_BIN, _MOST_BINS = 50, 12
+_IN_BIN, _MOST_BINS = 50, 20
 # Fluxes below so many errors are one bin: noise, not the galaxy, sets their order.
 _FAINT = 2.0
 # Two bands' errors are correlated as far as so many galaxies say.
@@ -35,12 +35,14 @@ class BandErrors(NamedTuple):
         n_bins = int(np.clip(len(flux) // _IN_BIN, 1, _MOST_BINS))
         inner = np.quantile(brightness, np.arange(1, n_bins) / n_bins)
         bins = np.searchsorted(np.unique(inner), brightness, side="right")
-        centres, tables = [], []
-        for k in np.unique(bins):
-            logs = np.log(error[bins == k])
-            centres.append(float(np.exp(np.median(np.log(brightness[bins == k])))))
-            tables.append(np.quantile(logs, LEVELS))
-        return cls(np.array(centres), np.array(tables), _growth(centres, tables))
+        members = [bins == k for k in np.unique(bins)]
+        logs, log_flux = np.log(error), np.log(brightness)
+        centres = np.array([np.median(log_flux[rows]) for rows in members])
+        medians = np.array([np.median(logs[rows]) for rows in members])
+        # The scatter is that about the errors' growth, which within a bin may be as large.
+        residual = logs - np.interp(log_flux, centres, medians)
+        scatter = np.array([np.quantile(residual[rows], LEVELS) for rows in members])
+        return cls(np.exp(centres), medians[:, None] + scatter, _growth(centres, medians))
 
     @classmethod
     def from_depth(cls, faint: float, relative: float, scatter: float) -> BandErrors:
@@ -67,9 +69,13 @@ class BandErrors(NamedTuple):
         below, above = self.log_error[np.maximum(upper - 1, 0)], self.log_error[upper]
         table = below + share[:, None] * (above - below)
         beyond = np.log(np.maximum(flux / self.flux[-1], 1.0))
-        count = (table < (np.log(error) - self.growth * beyond)[:, None]).sum(axis=1)
-        edges = np.array([0.0, *LEVELS, 1.0])
-        return 0.5 * (edges[count] + edges[count + 1])
+        logs = np.log(error) - self.growth * beyond
+        last = len(LEVELS) - 1
+        right = np.clip((table < logs[:, None]).sum(axis=1), 1, last)
+        rows = np.arange(len(logs))
+        left, width = table[rows, right - 1], table[rows, right] - table[rows, right - 1]
+        share = np.where(width > 0, (logs - left) / np.where(width > 0, width, 1), 0.5)
+        return LEVELS[right - 1] + np.clip(share, 0, 1) * (LEVELS[right] - LEVELS[right - 1])
 
     def _place(self, flux: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Find the bin above each flux, and how far from the bin below it lies, 0 to 1."""
@@ -117,11 +123,11 @@ def _brightness(flux: np.ndarray, error: np.ndarray) -> np.ndarray:
     return np.maximum(flux, _FAINT * np.median(error[faint]))
 
 
-def _growth(centres: list[float], tables: list[np.ndarray]) -> float:
-    if len(centres) < 2:
+def _growth(log_flux: np.ndarray, log_error: np.ndarray) -> float:
+    """Slope of the errors at the bright end."""
+    if len(log_flux) < 2:
         return 0.0
-    medians = [np.interp(0.5, LEVELS, table) for table in tables[-2:]]
-    slope = (medians[1] - medians[0]) / np.log(centres[-1] / centres[-2])
+    slope = (log_error[-1] - log_error[-2]) / (log_flux[-1] - log_flux[-2])
     return float(np.clip(slope, 0.0, 1.0))
 
 

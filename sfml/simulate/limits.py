@@ -11,8 +11,9 @@ _AB_ZERO_POINT = 3631.0  # Jy
 # The band of the selection is measured for all galaxies but few, and has the sharpest faint end:
 # its magnitudes end within so much of where most galaxies are.
 _MEASURED, _SHARPEST = 0.99, 0.5
-_MOST, _LAST = 0.10, 0.005  # quantiles of the flux between which the faint end lies
-_LIMIT = 0.001
+# From the faintest tenth of the galaxies to the faintest few: these last are at the limit, or over
+# it if they were selected by another measurement.
+_MOST, _LAST = 0.10, 0.005
 # Galaxies in a bin of redshift, and bins, at most.
 _IN_BIN, _MOST_BINS = 50, 50
 
@@ -45,7 +46,7 @@ class FluxLimit(NamedTuple):
             if ends[band] > _SHARPEST:
                 return None
         column = flux[:, band]
-        limit = float(np.quantile(column[column > 0], _LIMIT))
+        limit = float(np.quantile(column[column > 0], _LAST))
         return cls(band, limit)
 
     def chance(self, flux: np.ndarray, error: np.ndarray) -> np.ndarray:
