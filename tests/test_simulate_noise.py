@@ -64,11 +64,9 @@ def test_errors_of_fluxes_beyond_the_catalogue_go_on_as_a_share_of_them(learnt):
 
 
 def test_errors_scatter_together_as_they_did(learnt):
-    together = learnt.errors.correlation
-    assert together[np.triu_indices(3, 1)].min() > 0.9
     flux = np.full((3000, 3), 1e-5)
     drawn = np.log(learnt.errors.draw(flux, np.random.default_rng(0)))
-    assert np.corrcoef(drawn.T)[0, 2] > 0.9
+    assert np.corrcoef(drawn.T)[np.triu_indices(3, 1)].min() > 0.9
 
 
 def test_noise_is_as_large_as_the_errors_say(learnt):
@@ -285,4 +283,6 @@ def test_noise_of_real_galaxies_has_what_is_known_of_them(shared_data):
     cut = dict(zip(bands.names, noise.gaps.least_snr, strict=True))
     assert cut["W4"] == pytest.approx(2, abs=0.01)  # WISE reports no flux below 2 sigma
     assert cut["r"] == -np.inf
-    assert noise.errors.correlation[bands.names.index("g"), bands.names.index("r")] > 0.9
+    # The optical errors are the sky's in one aperture: their ratios hardly vary.
+    X, _ = noise.observe(mock_library(2000, bands, random_state=0), 500, random_state=0)
+    assert np.log(X["g_fluxerr"] / X["r_fluxerr"]).std() < 0.1

@@ -10,6 +10,8 @@ from sfml.simulate.limits import Redshifts
 
 # A model that would pass the limit more rarely is not worth its noise.
 _LEAST_CHANCE = 1e-4
+# Bins of redshift that a small library happens to lack are served by one so many bins away.
+_NEIGHBOURS = 2
 
 
 def choose_models(
@@ -22,7 +24,8 @@ def choose_models(
     """Draw n models with replacement; their rows, (n,).
 
     Models have a redshift and a chance of being selected, (n_models,). With `redshifts` every bin
-    of redshift has its share, else all models are drawn by their chance alone.
+    of redshift has its share, which goes to a near one if there are no models in it; without, all
+    models are drawn by their chance alone.
     """
     chance = np.where(chance < _LEAST_CHANCE, 0.0, chance)
     if redshifts is None:
@@ -37,9 +40,11 @@ def choose_models(
             "No model of the library would be in the survey: "
             + _ranges(redshift, redshifts, inside)
         )
-    if len(served) < n_bins and redshifts is not None:
-        _warn_of_empty(redshift, redshifts, served)
-    wanted = np.bincount(rng.choice(served, size=n), minlength=n_bins)
+    nearest = served[np.abs(served - np.arange(n_bins)[:, None]).argmin(axis=1)]
+    empty = np.flatnonzero(np.abs(nearest - np.arange(n_bins)) > _NEIGHBOURS)
+    if len(empty) and redshifts is not None:
+        _warn_of_empty(redshift, redshifts, empty)
+    wanted = np.bincount(rng.choice(np.delete(nearest, empty), size=n), minlength=n_bins)
     chosen = [_draw(np.flatnonzero(bins == k), chance, wanted[k], rng) for k in served]
     return rng.permutation(np.concatenate(chosen))
 
@@ -58,9 +63,8 @@ def _ranges(redshift: np.ndarray, redshifts: Redshifts | None, inside: np.ndarra
     return f"none of {inside.sum()} at its redshifts is as bright as its magnitude limit."
 
 
-def _warn_of_empty(redshift: np.ndarray, redshifts: Redshifts, served: np.ndarray) -> None:
+def _warn_of_empty(redshift: np.ndarray, redshifts: Redshifts, empty: np.ndarray) -> None:
     n_bins = len(redshifts.edges) - 1
-    empty = np.setdiff1d(np.arange(n_bins), served)
     low, high = redshifts.edges[empty[0]], redshifts.edges[empty[-1] + 1]
     warnings.warn(
         f"The library has no models bright enough for the survey at the redshifts of "

@@ -17,7 +17,7 @@ from sfml.io import read_catalogue
 from sfml.io.formats import is_path
 from sfml.photometry import Layout, read_photometry
 from sfml.photometry.missing import DETECTION
-from sfml.simulate.errors import BandErrors, ErrorModel
+from sfml.simulate.errors import ErrorModel
 from sfml.simulate.gaps import Gaps, code_of
 from sfml.simulate.library import ModelLibrary
 from sfml.simulate.limits import FluxLimit, Redshifts, flux_of
@@ -171,15 +171,12 @@ class SurveyNoise:
         for name, value in (("relative_error", relative_error), ("scatter", scatter)):
             if not 0 <= value < 1:
                 raise ValueError(f"{name} must be a fraction from 0 to 1; got {value!r}.")
-        errors = [
-            BandErrors.from_depth(flux_of(depths[name]) / 5, relative_error, scatter)
-            for name in bands.names
-        ]
+        faint = np.array([flux_of(depths[name]) / 5 for name in bands.names])
         code = float(bands.missing_codes[0]) if bands.missing_codes else np.nan
         limit = None
         if selection is not None:
             limit = FluxLimit.at(_position(bands, selection[0]), float(selection[1]))
-        model = ErrorModel(tuple(errors), np.eye(len(bands)))
+        model = ErrorModel.from_depths(faint, relative_error, scatter)
         return cls(bands, model, Gaps.none(len(bands), code), limit)
 
     @property
@@ -198,8 +195,7 @@ class SurveyNoise:
             lines.append(f"  redshift {low:.3g} to {high:.3g}")
         unobserved = self.gaps.shares @ self.gaps.patterns
         for j, name in enumerate(self.bands.names):
-            table = self.errors.bands[j]
-            faint = np.exp(table.log_error[0, table.log_error.shape[1] // 2])
+            faint = float(self.errors.typical(j, np.zeros(1))[0])
             text = f"  {name}: 1 sigma of faint galaxies {faint:.2g} Jy"
             text += f", {unobserved[j]:.1%} not observed" if unobserved[j] else ""
             least = self.gaps.least_snr[j]
