@@ -47,6 +47,7 @@ _SUBMODULES = (
     "persistence",
     "scale",
     "selection",
+    "simulate",
     "stopping",
     "surveys",
     "targets",

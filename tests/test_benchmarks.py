@@ -22,6 +22,7 @@ QUICK = {
     "bench_peers.py": ["--methods", "sfml, complete", "sklearn MLP", "sklearn HGB"],
     "bench_predict.py": ["--recipe", "sfml"],
     "bench_scale.py": [],
+    "bench_simulate.py": [],
     "bench_train.py": [],
     "table3.py": [],
 }

@@ -33,7 +33,7 @@ LAYERS = [
     {"domain"},  # another name of a part of uncertainty
     {"selection", "features", "neural", "metrics"},
     {"datasets"},
-    {"recipes"},
+    {"recipes", "simulate"},
     {"regressor"},
     {"persistence"},  # names the classes above it, which it imports when a file holds them
     {"pipeline"},

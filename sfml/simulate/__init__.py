@@ -1,0 +1,15 @@
+"""Learning from an SPS code directly: its models, observed as a survey would observe them."""
+
+from sfml.simulate.library import ModelLibrary
+from sfml.simulate.mock import mock_library
+from sfml.simulate.noise import SurveyNoise
+from sfml.simulate.training import make_training_survey
+from sfml.simulate.two_sample import two_sample_auc
+
+__all__ = [
+    "ModelLibrary",
+    "SurveyNoise",
+    "make_training_survey",
+    "mock_library",
+    "two_sample_auc",
+]
