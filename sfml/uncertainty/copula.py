@@ -1,4 +1,4 @@
-"""Joint draws of several targets, from calibrated quantiles of each and how their errors go together.
+"""Joint draws of several targets: calibrated quantiles of each, and how their errors go together.
 
 How the errors go together is read off galaxies held back from training: the probability integral
 transform (PIT) of each label says where in its predicted distribution it lies, and the PIT values
@@ -116,7 +116,10 @@ class EmpiricalCopula(NamedTuple):
         )
         uniform = _uniform(keys, n_samples, 1 + self.n_targets, seed)
         cell = np.searchsorted(bounds, bins[:, np.newaxis] + uniform[0], side="right")
-        cell = np.minimum(cell, self.first[bins + 1][:, np.newaxis] - 1)  # sums of chances round
+        # Sums of chances are rounded.
+        cell = np.clip(
+            cell, self.first[bins][:, np.newaxis], self.first[bins + 1][:, np.newaxis] - 1
+        )
         scores = np.empty((len(keys), n_samples, self.n_targets))
         for k in range(self.n_targets):
             level = self.lower[cell, k] + self.width[cell] * uniform[k + 1]
@@ -257,7 +260,8 @@ def _choose_pair(
     scores = np.clip(scores, -LARGEST_SCORE, LARGEST_SCORE)
     fold = np.unique(galaxy, return_inverse=True)[1] % 2
     same = _log_scores(scores, np.zeros(len(scores)), fold, 1)
-    best, chosen = STANDARD_ERRORS, ()
+    best = STANDARD_ERRORS
+    chosen: tuple[int, ...] = ()
     for pair in pairs:
         gain = _log_scores(scores, _difference(medians, pair), fold, n_bins) - same
         error = gain.std() / np.sqrt(len(np.unique(galaxy)))
