@@ -100,9 +100,7 @@ def rate(pipe: Any, X: pd.DataFrame) -> str:
     quantiles = list(pipe.predict_quantiles(some, LEVELS).swapaxes(0, 1))
     keys, levels = np.arange(len(some), dtype=np.uint64), [LEVELS] * len(quantiles)
     whole = fastest(lambda: pipe.sample(some, RATE_SAMPLES, random_state=0))
-    alone = fastest(
-        lambda: draw_joint(quantiles, levels, pipe[-1].copula_, keys, RATE_SAMPLES, 0)
-    )
+    alone = fastest(lambda: draw_joint(quantiles, levels, pipe[-1].copula_, keys, RATE_SAMPLES, 0))
     n = len(some) * RATE_SAMPLES
     return f"{n / whole:,.0f} joint draws/s of three targets, {n / alone:,.0f} without the networks"
 
