@@ -742,6 +742,13 @@ class TestEnergyScore:
         expected = metrics.energy_score(y[1:100], samples[:, 1:100])
         assert metrics.energy_score(y, samples, sample_weight=weight) == pytest.approx(expected)
 
+    def test_a_scale_changes_the_unit_of_each_target(self):
+        y, samples = np.array([[10.0, 2.0]]), np.array([[[10.0, 5.0]], [[10.0, 5.0]]])
+        assert metrics.energy_score(y, samples, scale=[9.0, 3.0]) == pytest.approx(1.0)
+        for bad in ([1.0], [1.0, 0.0], [1.0, np.nan]):
+            with pytest.raises(ValueError, match="positive number for each of the 2 targets"):
+                metrics.energy_score(y, samples, scale=bad)
+
     def test_one_sample_is_an_error(self, centre):
         with pytest.raises(ValueError, match="at least two samples; got 1"):
             metrics.energy_score(centre, centre[None])

@@ -157,12 +157,14 @@ def sample_quantiles(
 
 
 @describe_shared
-def energy_score(y_true: Any, samples: Any, *, sample_weight: Any = None) -> float:
+def energy_score(
+    y_true: Any, samples: Any, *, scale: Any = None, sample_weight: Any = None
+) -> float:
     """Score joint samples: how near to the label they are, less half of how far from each other.
 
     It is the CRPS of several targets at once, in dex: the lower the better, and lowest on average
-    for the true joint distribution. Targets of large scatter count for more; divide y and samples
-    by a scale to change that. A wrong correlation raises it by little.
+    for the true joint distribution. Targets of large scatter count for more, unless a `scale` is
+    given. A wrong correlation raises it by little.
 
     Parameters
     ----------
@@ -171,17 +173,20 @@ def energy_score(y_true: Any, samples: Any, *, sample_weight: Any = None) -> flo
         Samples of the predicted joint distribution, in dex, at least two: those of
         `StarFormationPipeline.sample` with the first two axes exchanged. A galaxy with NaN in any
         label or sample is left out.
+    scale : array-like of shape (n_targets,), default=None
+        By what each target is divided first, in dex, such as the scatter of its labels.
     sample_weight
 
     Returns
     -------
     float
-        Mean over the galaxies, in dex. It has no bias from the number of samples.
+        Mean over the galaxies, in dex, or without a unit if there is a scale. It has no bias from the number of samples.
 
     Raises
     ------
     ValueError
-        If the shapes disagree, there are fewer than two samples, or no galaxy is left.
+        If the shapes disagree, there are fewer than two samples, no galaxy is left, or a scale is
+        not positive.
 
     References
     ----------
@@ -197,6 +202,14 @@ def energy_score(y_true: Any, samples: Any, *, sample_weight: Any = None) -> flo
     if len(drawn) < 2:
         raise ValueError(f"energy_score needs at least two samples; got {len(drawn)}.")
     weight = read_weights(sample_weight, kept)
+    if scale is not None:
+        divisor = np.asarray(scale, dtype=np.float64)
+        if divisor.shape != true.shape[1:] or not (np.isfinite(divisor) & (divisor > 0)).all():
+            raise ValueError(
+                f"scale must hold a positive number for each of the {true.shape[1]} targets; got "
+                f"{scale!r}."
+            )
+        true, drawn = true / divisor, drawn / divisor
     distance = np.linalg.norm(drawn - true, axis=-1).mean(axis=0)
     # All pairs of samples, one distance in the order of the samples at a time.
     spread = np.zeros(len(true))
