@@ -180,7 +180,8 @@ def energy_score(
     Returns
     -------
     float
-        Mean over the galaxies, in dex, or without a unit if there is a scale. It has no bias from the number of samples.
+        Mean over the galaxies, in dex, or without a unit if there is a scale. It has no bias from
+        the number of samples.
 
     Raises
     ------
