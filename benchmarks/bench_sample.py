@@ -89,6 +89,12 @@ def judge(name: str, y: pd.DataFrame, draws: np.ndarray) -> dict[str, Any]:
         actual = sum(by * y[target].to_numpy() for target, by in coefficients.items())
         low, high = np.quantile(drawn, [0.16, 0.84], axis=1)
         row[f"{derived}: 68 % interval holds, %"] = 100 * np.mean((low < actual) & (actual < high))
+        ranks = np.sort(metrics.sbc_ranks(actual, drawn.T, random_state=0)[:, 0])
+        uniform = (ranks + 0.5) / (drawn.shape[1] + 1)
+        expected = (np.arange(len(ranks)) + 0.5) / len(ranks)
+        row[f"{derived}: SBC ranks, largest deviation, points"] = (
+            100 * np.abs(uniform - expected).max()
+        )
         row[f"{derived}: median width, dex"] = np.median(high - low)
         row[f"{derived}: CRPS, dex"] = metrics.energy_score(actual, drawn.T[:N_SCORED])
     return row
