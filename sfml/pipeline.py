@@ -221,6 +221,97 @@ class StarFormationPipeline(Pipeline):
         """
         return self._last.predict_interval(self._inputs(X), coverage, **options)
 
+    @available_if(_last_step_has("sample"))
+    def sample(self, X: Any, n_samples: int, random_state: Any = None) -> np.ndarray:
+        """Draw from the joint distribution of all targets: see `StarFormationRegressor.sample`.
+
+        Parameters
+        ----------
+        X : table or array of shape (n_galaxies, n_columns)
+            Catalogue.
+        n_samples : int
+            Draws per galaxy.
+        random_state : int, RandomState or None, default=None
+            Seed. With the same number, a galaxy has the same draws whatever other galaxies are in
+            X and in whatever order.
+
+        Returns
+        -------
+        ndarray of shape (n_galaxies, n_samples, n_targets)
+            In dex, row by row as in X; NaN where there is no prediction.
+
+        Raises
+        ------
+        ValueError
+            If `n_samples` is no positive integer, if no galaxies were held back, or if the model is
+            of a version of sfml that did not learn how the targets go together.
+
+        Examples
+        --------
+        >>> import sfml
+        >>> X, y = sfml.make_mock_survey(400, n_templates=2000, random_state=0, return_X_y=True)
+        >>> pipe = sfml.make_star_formation_pipeline(method="random_forest", random_state=0)
+        >>> draws = pipe.fit(X[:300], y[:300]).sample(X[300:], 50, random_state=0)
+        >>> draws.shape
+        (100, 50, 3)
+        """
+        return self._last.sample(self._inputs(X), n_samples, random_state)
+
+    @available_if(_last_step_has("predict_joint"))
+    def predict_joint(self, X: Any) -> np.ndarray:
+        """Predict how the errors of the targets go together, as correlation matrices.
+
+        Parameters
+        ----------
+        X : table or array of shape (n_galaxies, n_columns)
+            Catalogue.
+
+        Returns
+        -------
+        ndarray of shape (n_galaxies, n_targets, n_targets)
+            Correlation of the normal scores of the targets in what `sample` draws; NaN where there
+            is no prediction.
+
+        Raises
+        ------
+        ValueError
+            As `sample`.
+        """
+        return self._last.predict_joint(self._inputs(X))
+
+    @available_if(_last_step_has("predict_combination"))
+    def predict_combination(
+        self,
+        X: Any,
+        coefficients: Mapping[str, float],
+        q: Any = (0.16, 0.5, 0.84),
+        **options: Any,
+    ) -> np.ndarray:
+        """Predict quantiles of a sum of targets, such as the specific star-formation rate.
+
+        Parameters
+        ----------
+        X : table or array of shape (n_galaxies, n_columns)
+            Catalogue.
+        coefficients : dict of str to float
+            By what each target is multiplied, such as ``{"sfr": 1, "stellar_mass": -1}``.
+        q : float or sequence of float, default=(0.16, 0.5, 0.84)
+            Levels, between 0 and 1.
+        **options : dict
+            ``n_samples`` and ``random_state``: see `StarFormationRegressor.predict_combination`.
+
+        Returns
+        -------
+        ndarray of shape (n_galaxies, len(q))
+            In dex; NaN where there is no prediction.
+
+        Raises
+        ------
+        ValueError
+            As `sample`; if a name is not one of the targets, or a level not between 0 and 1.
+        """
+        return self._last.predict_combination(self._inputs(X), coefficients, q, **options)
+
     @available_if(_last_step_has("predict_table"))
     def predict_table(self, X: Any, **options: Any) -> pd.DataFrame:
         """Predict medians, 16th and 84th percentiles, and flags with their reasons.

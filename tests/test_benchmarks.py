@@ -21,6 +21,7 @@ QUICK = {
     "bench_missing.py": [],
     "bench_peers.py": ["--methods", "sfml, complete", "sklearn MLP", "sklearn HGB"],
     "bench_predict.py": ["--recipe", "sfml"],
+    "bench_sample.py": [],
     "bench_scale.py": [],
     "bench_simulate.py": [],
     "bench_train.py": [],

@@ -711,6 +711,70 @@ class TestTARP:
             metrics.tarp(y, y[None])
 
 
+class TestEnergyScore:
+    def test_one_target_is_the_crps(self):
+        """Of an ensemble, in its form without bias (Ferro 2014), by hand."""
+        samples, y = np.array([[0.0], [1.0], [3.0]]), np.array([1.5])
+        # Mean distance (1.5 + 0.5 + 1.5) / 3, mean distance of pairs (1 + 2 + 3) / 3.
+        assert metrics.energy_score(y, samples) == pytest.approx(3.5 / 3 - 1.0)
+
+    def test_the_true_distribution_scores_best(self, centre):
+        y = TestTARP.draw(centre, 0.9)
+        scores = {
+            (correlation, scale): metrics.energy_score(
+                y, TestTARP.draw(centre, correlation, scale, size=(50,), seed=3)
+            )
+            for correlation, scale in [(0.9, 0.3), (-0.5, 0.3), (0.9, 0.15), (0.9, 0.6)]
+        }
+        assert min(scores, key=scores.get) == (0.9, 0.3)
+
+    def test_the_number_of_samples_makes_no_bias(self, centre):
+        y = TestTARP.draw(centre, 0.5)
+        few, many = (
+            metrics.energy_score(y, TestTARP.draw(centre, 0.5, size=(n,), seed=3)) for n in (2, 60)
+        )
+        assert few == pytest.approx(many, rel=0.05)
+
+    def test_weights_and_gaps(self, centre):
+        y, samples = TestTARP.draw(centre), TestTARP.draw(centre, size=(9,), seed=3)
+        y[0] = np.nan
+        weight = np.arange(len(y)) < 100
+        expected = metrics.energy_score(y[1:100], samples[:, 1:100])
+        assert metrics.energy_score(y, samples, sample_weight=weight) == pytest.approx(expected)
+
+    def test_a_scale_changes_the_unit_of_each_target(self):
+        y, samples = np.array([[10.0, 2.0]]), np.array([[[10.0, 5.0]], [[10.0, 5.0]]])
+        assert metrics.energy_score(y, samples, scale=[9.0, 3.0]) == pytest.approx(1.0)
+        for bad in ([1.0], [1.0, 0.0], [1.0, np.nan]):
+            with pytest.raises(ValueError, match="positive number for each of the 2 targets"):
+                metrics.energy_score(y, samples, scale=bad)
+
+    def test_one_sample_is_an_error(self, centre):
+        with pytest.raises(ValueError, match="at least two samples; got 1"):
+            metrics.energy_score(centre, centre[None])
+
+
+class TestSBCRanks:
+    def test_ranks_of_true_samples_are_uniform(self, centre):
+        y, samples = TestTARP.draw(centre), TestTARP.draw(centre, size=(19,), seed=3)
+        for ranks in metrics.sbc_ranks(y, samples).T:
+            counts = np.bincount(ranks.astype(int), minlength=20)
+            assert ((counts - 150) ** 2 / 150).sum() < 45  # chi2 of 19 degrees: p = 0.001
+
+    def test_narrow_samples_leave_the_label_at_the_ends(self, centre):
+        samples = TestTARP.draw(centre, scale=0.1, size=(19,), seed=3)
+        ranks = metrics.sbc_ranks(TestTARP.draw(centre), samples)
+        assert np.isin(ranks, [0, 19]).mean() > 0.3
+
+    def test_rows_stay_and_ties_are_drawn(self):
+        y, samples = np.array([[1.0], [np.nan], [1.0]]), np.ones((4, 3, 1))
+        samples[:, 2] = [[0.0], [0.0], [2.0], [2.0]]
+        first = metrics.sbc_ranks(np.tile(y, (100, 1)), np.tile(samples, (1, 100, 1)))
+        assert set(np.unique(first[::3])) == {0, 1, 2, 3, 4}
+        assert np.isnan(first[1::3]).all()
+        assert (first[2::3] == 2).all()
+
+
 class TestSampleQuantiles:
     quantiles = np.array([[[9.9, 10.0, 10.3], [-0.2, 0.0, 0.2], [1.0, 2.0, 5.0]]])
     levels = np.array([0.16, 0.5, 0.84])

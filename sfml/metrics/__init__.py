@@ -36,7 +36,7 @@ for a rejected galaxy.
 """
 
 from sfml.metrics.intervals import ace, coverage, interval_score, mean_width, pinaw
-from sfml.metrics.joint import sample_quantiles, tarp
+from sfml.metrics.joint import energy_score, sample_quantiles, sbc_ranks, tarp
 from sfml.metrics.photoz import photoz_bias, photoz_nmad, photoz_outlier_fraction, photoz_table
 from sfml.metrics.quantiles import coverage_curve, crps, pinball_loss, pit
 from sfml.metrics.regression import (
@@ -61,6 +61,7 @@ __all__ = [
     "coverage",
     "coverage_curve",
     "crps",
+    "energy_score",
     "error",
     "get_scorer",
     "interval_score",
@@ -79,6 +80,7 @@ __all__ = [
     "r2",
     "rmse",
     "sample_quantiles",
+    "sbc_ranks",
     "score_table",
     "tarp",
 ]

@@ -12,6 +12,7 @@ from sklearn.utils import check_random_state
 from sfml.metrics.docs import describe_shared
 from sfml.metrics.pairing import match_columns, read_quantiles, read_values
 from sfml.metrics.quantiles import check_coverages, curve_of
+from sfml.metrics.weights import read_weights
 from sfml.targets import read_targets
 from sfml.uncertainty.distribution import check_levels, quantiles_at
 
@@ -155,8 +156,122 @@ def sample_quantiles(
     return samples[:, :, 0] if np.ndim(y_quantiles) == 2 else samples
 
 
+@describe_shared
+def energy_score(
+    y_true: Any, samples: Any, *, scale: Any = None, sample_weight: Any = None
+) -> float:
+    """Score joint samples: how near to the label they are, less half of how far from each other.
+
+    It is the CRPS of several targets at once, in dex: the lower the better, and lowest on average
+    for the true joint distribution. Targets of large scatter count for more, unless a `scale` is
+    given. A wrong correlation raises it by little.
+
+    Parameters
+    ----------
+    y_true
+    samples : array-like of shape (n_samples, n_galaxies) or (n_samples, n_galaxies, n_targets)
+        Samples of the predicted joint distribution, in dex, at least two: those of
+        `StarFormationPipeline.sample` with the first two axes exchanged. A galaxy with NaN in any
+        label or sample is left out.
+    scale : array-like of shape (n_targets,), default=None
+        By what each target is divided first, in dex, such as the scatter of its labels.
+    sample_weight
+
+    Returns
+    -------
+    float
+        Mean over the galaxies, in dex, or without a unit if there is a scale. It has no bias from
+        the number of samples.
+
+    Raises
+    ------
+    ValueError
+        If the shapes disagree, there are fewer than two samples, no galaxy is left, or a scale is
+        not positive.
+
+    References
+    ----------
+    .. [1] Gneiting & Raftery 2007, J. Am. Stat. Assoc., 102, 359.
+
+    Examples
+    --------
+    >>> from sfml import metrics
+    >>> metrics.energy_score([[10.0, 0.0]], [[[10.0, 1.0]], [[10.0, -1.0]]])
+    0.0
+    """
+    true, drawn, _, kept = _paired(y_true, samples)
+    if len(drawn) < 2:
+        raise ValueError(f"energy_score needs at least two samples; got {len(drawn)}.")
+    weight = read_weights(sample_weight, kept)
+    if scale is not None:
+        divisor = np.asarray(scale, dtype=np.float64)
+        if divisor.shape != true.shape[1:] or not (np.isfinite(divisor) & (divisor > 0)).all():
+            raise ValueError(
+                f"scale must hold a positive number for each of the {true.shape[1]} targets; got "
+                f"{scale!r}."
+            )
+        true, drawn = true / divisor, drawn / divisor
+    distance = np.linalg.norm(drawn - true, axis=-1).mean(axis=0)
+    # All pairs of samples, one distance in the order of the samples at a time.
+    spread = np.zeros(len(true))
+    for shift in range(1, len(drawn)):
+        spread += np.linalg.norm(drawn[shift:] - drawn[:-shift], axis=-1).sum(axis=0)
+    spread *= 2 / (len(drawn) * (len(drawn) - 1))
+    weight = None if weight is None else weight[kept]
+    return float(np.average(distance - spread / 2, weights=weight))
+
+
+@describe_shared
+def sbc_ranks(y_true: Any, samples: Any, *, random_state: Any = None) -> np.ndarray:
+    """Rank each label among its samples, for simulation-based calibration (SBC).
+
+    The ranks of a target are uniform over 0 to n_samples if its samples come from the true
+    distribution: too many low and high ones mean samples that scatter too little, too few mean
+    samples that scatter too much, and a slope means a bias. Ranks look at each target alone; of a
+    derived quantity, such as the difference of two targets, they judge the joint samples.
+
+    Parameters
+    ----------
+    y_true
+    samples : array-like of shape (n_samples, n_galaxies) or (n_samples, n_galaxies, n_targets)
+        As in `energy_score`.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the ranks of labels that equal samples, which are drawn among those possible.
+
+    Returns
+    -------
+    ndarray of shape (n_galaxies, n_targets)
+        How many samples lie below the label; NaN for a galaxy with NaN in any label or sample.
+
+    Raises
+    ------
+    ValueError
+        If the shapes disagree or no galaxy is left.
+
+    References
+    ----------
+    .. [1] Talts et al. 2018, arXiv:1804.06788.
+
+    Examples
+    --------
+    >>> from sfml import metrics
+    >>> metrics.sbc_ranks([[10.0, 0.3]], [[[9.9, 0.1]], [[10.2, 0.2]]])
+    array([[1., 2.]])
+    """
+    true, drawn, _, kept = _paired(y_true, samples)
+    below, equal = (drawn < true).sum(axis=0), (drawn == true).sum(axis=0)
+    ranks = np.full((len(kept), true.shape[1]), np.nan)
+    ranks[kept] = below + check_random_state(random_state).randint(0, equal + 1)
+    return ranks
+
+
 def _complete(y_true: Any, samples: Any) -> tuple[np.ndarray, np.ndarray, list[str]]:
     """Labels and samples of the galaxies that lack none, and the names of the targets."""
+    return _paired(y_true, samples)[:3]
+
+
+def _paired(y_true: Any, samples: Any) -> tuple[np.ndarray, np.ndarray, list[str], np.ndarray]:
+    """As `_complete`, and which galaxies these are."""
     true, columns = read_values(y_true, "y_true")
     names, (place,) = match_columns({"y_true": columns}, None, true.shape[1])
     true, _ = read_targets(true[:, place], names)
@@ -174,7 +289,7 @@ def _complete(y_true: Any, samples: Any) -> tuple[np.ndarray, np.ndarray, list[s
             f"No galaxy has all labels and samples: each of {len(true)} rows has NaN in y_true or "
             "in samples."
         )
-    return true[kept], drawn[:, kept], names
+    return true[kept], drawn[:, kept], names, kept
 
 
 def _normal_correlation(correlation: Any, n_targets: int) -> np.ndarray:

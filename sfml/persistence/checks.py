@@ -191,6 +191,28 @@ def check_intervals(model: Any) -> None:
     expect(set(model.usual_disagreements) <= set(model.calibrators), "a target is not calibrated")
 
 
+def check_copula(copula: Any) -> None:
+    """Check the cells from which joint draws are made."""
+    n_cells, n_targets = copula.lower.shape
+    expect(n_targets > 0, "lower must have a column for each target")
+    _expect_growing("edges", copula.edges)
+    _expect_length(n_cells, chance=copula.chance, width=copula.width)
+    _expect_length(len(copula.edges) + 2, first=copula.first)
+    first = copula.first
+    bounded = first[0] == 0 and first[-1] == n_cells and np.all(np.diff(first) > 0)
+    expect(bounded, "first must number the cells of each bin")
+    pair = copula.pair
+    expect(len(pair) in (0, 2) and all(k < n_targets for k in pair), "pair must be two targets")
+    expect(pair or not len(copula.edges), "edges need a pair")
+    for name in ("chance", "lower", "width"):
+        values = getattr(copula, name)
+        expect(np.all((values >= 0) & (values <= 1)), f"{name} must lie between 0 and 1")
+    sums = np.add.reduceat(copula.chance, first[:-1])
+    expect(np.allclose(sums, 1), "the chances of a bin must add up to 1")
+    beyond = copula.lower + copula.width[:, np.newaxis]
+    expect(np.all(beyond <= 1 + 1e-9), "cells must lie between 0 and 1")
+
+
 def check_domain(domain: Any) -> None:
     """Check the mixture that describes the training rows."""
     informative = domain.informative_
@@ -245,6 +267,8 @@ def check_regressor(regressor: Any) -> None:
     for mapping in (intervals.calibrators, regressor.target_limits_):
         expect(set(mapping) <= set(targets), "a target is not one of targets_")
     expect(set(regressor.posterior_targets_) <= set(targets), "posterior_targets_ are no targets")
+    copula = getattr(regressor, "copula_", None)
+    expect(copula is None or copula.n_targets == len(targets), "copula_ has other targets")
     n_conditions = len(intervals.conditions) + 3
     for calibrator in intervals.calibrators.values():
         expect(len(calibrator.edges_) == n_conditions, "a calibrator has other conditions")

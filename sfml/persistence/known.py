@@ -157,6 +157,7 @@ KNOWN: dict[str, Known] = {
             "posterior_": ANYTHING,
             "posterior_targets_": tuple_of(TEXT),
             "intervals_": instance("sfml.uncertainty.intervals.IntervalModel"),
+            "copula_": instance("sfml.uncertainty.copula.EmpiricalCopula") | NOTHING,
             "domain_": instance("sfml.uncertainty.domain.DomainDetector") | NOTHING,
             "learnt_keys_": array("uint64", 1),
             "n_train_": dict_of(COUNT),
@@ -166,7 +167,8 @@ KNOWN: dict[str, Known] = {
             "_last_number": INTEGER,
             "_one_column": TRUTH,
         },
-        sometimes=_NAMED | {"_last_number"},
+        # Models of before sfml learnt how targets go together have no copula_.
+        sometimes=_NAMED | {"_last_number", "copula_"},
         check=checks.check_regressor,
     ),
     "sfml.KerasMLPRegressor": Known(
@@ -235,6 +237,19 @@ KNOWN: dict[str, Known] = {
             "held_back": dict_of(instance("sfml.uncertainty.expected.HeldBack")),
         },
         check=checks.check_intervals,
+    ),
+    "sfml.EmpiricalCopula": Known(
+        "sfml.uncertainty.copula.EmpiricalCopula",
+        RECORD,
+        {
+            "pair": tuple_of(COUNT),
+            "edges": _VECTOR,
+            "first": array("int64", 1),
+            "chance": _VECTOR,
+            "lower": _MATRIX,
+            "width": _VECTOR,
+        },
+        check=checks.check_copula,
     ),
     "sfml.BandSet": Known(
         "sfml.bands.BandSet",

@@ -9,6 +9,7 @@ from sfml.uncertainty.calibrator import (
     interpolate_quantiles,
     uncross,
 )
+from sfml.uncertainty.copula import combine_draws
 
 __all__ = [
     "LEVELS",
@@ -16,6 +17,7 @@ __all__ = [
     "add_posterior",
     "check_coverage",
     "check_levels",
+    "combine_draws",
     "interpolate_quantiles",
     "uncross",
 ]
