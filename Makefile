@@ -11,7 +11,7 @@ unexport PYTHONHOME
 .PHONY: help demo test test-slow lint bench clean
 
 help:
-	@echo "make demo       the whole method on a mock survey: scores and figures in ./sfml-demo"
+	@echo "make demo       the default recipe on a mock survey, beside others: figures in ./sfml-demo"
 	@echo "make test       the test suite"
 	@echo "make test-slow  the tests that take longer, the benchmarks' quick modes among them"
 	@echo "make lint       ruff and mypy"

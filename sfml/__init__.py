@@ -31,6 +31,7 @@ _MODULE_OF = {
     "open_catalogue": "io",
     "query_gama": "datasets",
     "save": "persistence",
+    "show_versions": "system",
 }
 _SUBMODULES = (
     "bands",
@@ -67,6 +68,7 @@ if TYPE_CHECKING:
     from sfml.pipeline import StarFormationPipeline, make_star_formation_pipeline
     from sfml.regressor import StarFormationRegressor
     from sfml.selection import GamaSampleSelector, SelectionReport
+    from sfml.system import show_versions
     from sfml.targets import TARGETS
 
 

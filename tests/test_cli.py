@@ -11,10 +11,10 @@ import tomllib
 from itertools import chain
 from pathlib import Path
 
-import joblib
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.model_selection import train_test_split
 
 import sfml
 from sfml.cli import demo, main
@@ -30,7 +30,7 @@ FIGURES = {
     *(f"fig{i:02d}_learning_{target}.png" for i, target in enumerate(sfml.TARGETS, start=11)),
     "intervals_coverage.png",
 }
-TABLES = {"funnel.csv", "scores.csv", "predictions.csv", "pipeline.joblib"}
+TABLES = {"funnel.csv", "scores.csv", "predictions.csv", "model.safetensors", "test.parquet"}
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def in_folder(tmp_path, monkeypatch) -> Path:
 
 
 def run(*arguments: str) -> int:
-    return main(["demo", "--n-galaxies", "400", *arguments])
+    return main(["demo", "--n-galaxies", "800", *arguments])
 
 
 def names(folder: Path) -> set[str]:
@@ -56,7 +56,7 @@ class TestDemo:
         program = (
             "from sfml.cli import demo, main\n"
             "demo.QUICK_EPOCHS = dict.fromkeys(demo.QUICK_EPOCHS, 2)\n"
-            f"raise SystemExit(main(['demo', '--n-galaxies', '400', '--output', {str(folder)!r}]))"
+            f"raise SystemExit(main(['demo', '--n-galaxies', '800', '--output', {str(folder)!r}]))"
         )
         ended = subprocess.run(
             [sys.executable, "-c", program],
@@ -80,42 +80,46 @@ class TestDemo:
         folder, said = done
         assert all(str(folder / name) in said for name in FIGURES | TABLES)
 
-    def test_the_funnel_is_that_of_the_survey(self, done):
-        X, y = sfml.make_mock_survey(400, random_state=0, return_X_y=True)
+    def test_the_funnel_is_that_of_the_galaxies_trained_on(self, done):
+        X, y = sfml.make_mock_survey(800, random_state=0, return_X_y=True)
+        X_train, _, y_train, _ = train_test_split(X, y, test_size=0.2, random_state=0)
         funnel = pd.read_csv(done[0] / "funnel.csv", index_col="name")
-        X_selected, _ = sfml.GamaSampleSelector().select(X, y)
+        X_selected, _ = sfml.GamaSampleSelector().select(X_train, y_train)
         assert funnel["left"].iloc[-1] == len(X_selected)
-        assert funnel.loc["redshift", "rejected_alone"] == np.sum(X["Z"] > 0.5)
+        assert funnel.loc["redshift", "rejected_alone"] == np.sum(X_train["Z"] > 0.5)
 
-    def test_the_scores_are_of_galaxies_not_trained_on(self, done):
+    def test_all_methods_are_scored_on_the_same_galaxies_not_trained_on(self, done):
         scores = pd.read_csv(done[0] / "scores.csv", index_col=["target", "metric"])
-        funnel = pd.read_csv(done[0] / "funnel.csv", index_col="name")
-        n_test = scores.loc[("sfr", "number of galaxies"), "networks"]
-        regress = joblib.load(done[0] / "pipeline.joblib")["regress"]
-        assert n_test == np.ceil(0.2 * funnel["left"].iloc[-1])
-        seen = regress.n_train_["sfr"] + regress.n_calibration_
-        assert n_test + seen == funnel["left"].iloc[-1]
+        test = pd.read_parquet(done[0] / "test.parquet")
+        pipe = sfml.load(done[0] / "model.safetensors")
+        assert len(test) + pipe["regress"].n_train_["sfr"] + pipe["regress"].n_calibration_ == 800
+        y = test[list(sfml.TARGETS)]
+        X_selected, _ = sfml.GamaSampleSelector().select(test.drop(columns=y.columns), y)
+        counted = scores.xs("number of galaxies", level="metric")
+        for method in ("sfml", "surana2020", "random_forest"):
+            assert (counted[method] == len(X_selected)).all()
 
-    def test_the_predictions_are_of_the_test_galaxies(self, done):
+    def test_the_predictions_are_of_all_test_galaxies(self, done):
         predictions = pd.read_csv(done[0] / "predictions.csv", index_col=0, keep_default_na=False)
-        scores = pd.read_csv(done[0] / "scores.csv", index_col=["target", "metric"])
-        assert len(predictions) == scores.loc[("sfr", "number of galaxies"), "networks"]
+        assert len(predictions) == 160
         assert (predictions["sfr_p16"] < predictions["sfr_p84"]).all()
-        assert "Intervals of the test galaxies" in done[1]
+        assert "Its intervals for all test galaxies" in done[1]
 
-    def test_a_forest_is_better_than_two_epochs(self, done):
-        errors = pd.read_csv(done[0] / "scores.csv", index_col=["target", "metric"])
-        errors = errors.xs("root mean square error", level="metric")
-        assert (errors["random_forest"] < errors["networks"]).all()
+    def test_the_default_recipe_is_shown_first_and_is_the_best(self, done):
+        scores = pd.read_csv(done[0] / "scores.csv", index_col=["target", "metric"])
+        assert list(scores) == ["sfml", "surana2020", "random_forest", "paper_on_real_gama"]
+        errors = scores.xs("root mean square error", level="metric")
+        assert (errors["sfml"] < errors["surana2020"]).all()  # of which two epochs were trained
 
-    def test_its_last_lines_are_python_that_runs(self, done):
-        lines = done[1].split("Use the pipeline in Python:\n")[1].strip().splitlines()
-        assert len(lines) == 2
-        imports, load = (line.strip() for line in lines)
-        space: dict = {}
-        exec(f"{imports}\npredicted = {load}", space)
-        assert space["predicted"].shape == (500, 3)
-        assert np.isfinite(space["predicted"]).any()
+    def test_the_commands_to_try_next_run(self, done, capsys):
+        lines = done[1].split("Try next:\n")[1].strip().splitlines()
+        assert len(lines) == 3
+        for line in lines:
+            program, *arguments = line.split()
+            assert program == "sfml"
+            assert main(arguments) == 0
+        (done[0] / "predictions.parquet").unlink()
+        (done[0] / "predictions.parquet.README.md").unlink(missing_ok=True)
 
 
 def test_a_second_demo_takes_a_fresh_folder(in_folder, monkeypatch, capsys):
@@ -165,7 +169,7 @@ def test_without_matplotlib_figures_are_left_out(tmp_path, galaxies, monkeypatch
 
 
 def test_full_trains_the_paper_schedule():
-    parameters = demo.Demo(n_galaxies=400, seed=0, full=True)._training_parameters()
+    parameters = demo.Demo(n_galaxies=400, seed=0, full=True)._schedule()
     epochs = {name: value for name, value in parameters.items() if name.endswith("__epochs")}
     assert list(epochs.values()) == [5000, 1500, 1700]
     paper = sfml.make_star_formation_pipeline("surana2020").get_params()
@@ -173,20 +177,20 @@ def test_full_trains_the_paper_schedule():
 
 
 def test_an_interruption_says_what_was_written(in_folder, monkeypatch, capsys):
-    def interrupt(self, method, train):
+    def interrupt(self, train):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(demo.Demo, "_train", interrupt)
+    monkeypatch.setattr(demo.Demo, "_train_default", interrupt)
     assert run() == 130
-    assert "sfml-demo before the interruption: funnel.csv." in capsys.readouterr().out
-    assert names(in_folder / "sfml-demo") == {"funnel.csv"}
+    assert "sfml-demo before the interruption: test.parquet." in capsys.readouterr().out
+    assert names(in_folder / "sfml-demo") == {"test.parquet"}
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
 def test_ctrl_c_while_training_ends_cleanly(in_folder):
     demo = subprocess.Popen(
-        [sys.executable, "-m", "sfml", "demo", "--n-galaxies", "400", "--full"],
+        [sys.executable, "-m", "sfml", "demo", "--n-galaxies", "800", "--full"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -194,7 +198,7 @@ def test_ctrl_c_while_training_ends_cleanly(in_folder):
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
     )
     assert demo.stdout is not None
-    while "In this order" not in demo.stdout.readline():
+    while "Recipe" not in demo.stdout.readline():
         assert demo.poll() is None
     # Sent again until it ends: a signal that comes while TensorFlow is imported can be lost.
     said, complained = "", ""
@@ -206,15 +210,15 @@ def test_ctrl_c_while_training_ends_cleanly(in_folder):
         except subprocess.TimeoutExpired:
             continue
     assert demo.returncode == 130
-    assert "before the interruption: funnel.csv" in said
+    assert "before the interruption: test.parquet" in said
     assert "Traceback" not in complained
 
 
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["--n-galaxies", "many"], "must be a whole number of at least 300; got 'many'"),
-        (["--n-galaxies", "299"], "must be a whole number of at least 300; got 299"),
+        (["--n-galaxies", "many"], "must be a whole number of at least 800; got 'many'"),
+        (["--n-galaxies", "799"], "must be a whole number of at least 800; got 799"),
         (["--seed", "-1"], "at least 0 and at most 4294967295; got -1"),
         (["--sed", "hello", "--quick"], "--quick"),
     ],
@@ -263,7 +267,7 @@ def test_help_says_the_defaults(capsys):
     with pytest.raises(SystemExit) as ended:
         main(["demo", "--help"])
     assert ended.value.code == 0
-    assert "default: 20000" in capsys.readouterr().out
+    assert "default: 12000" in capsys.readouterr().out
 
 
 class TestOutputFolder:

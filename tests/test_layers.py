@@ -25,7 +25,7 @@ MODULES = {
 # Low to high. A part imports only from itself and from parts below; those on one line are level,
 # and know nothing of each other.
 LAYERS = [
-    {"base", "compat", "parallel", "stopping", "flags"},
+    {"base", "compat", "parallel", "stopping", "flags", "system"},
     {"tables"},
     {"bands"},
     {"targets", "surveys"},

@@ -28,7 +28,7 @@ def compare_with_paper(scores: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row a target and metric, one column a method; the last, "paper_on_real_gama", is NaN
+        one row per target and metric, one column per method; the last, "paper_on_real_gama", is NaN
         where the paper gives no value.
 
     Examples
