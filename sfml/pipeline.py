@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from sklearn.pipeline import Pipeline
-from sklearn.utils import check_random_state
+from sklearn.utils import check_random_state, gen_batches
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
@@ -35,6 +35,7 @@ __all__ = ["StandardScaler", "StarFormationPipeline", "make_star_formation_pipel
 # that may be: for a million galaxies, two variants are drawn.
 MOST_VARIANTS, FEWEST_VARIANTS = 8, 2
 MOST_VARIANT_VALUES = 80_000_000
+ROWS_AT_A_TIME = 50_000  # transformed, so that double precision takes little memory
 
 
 def _last_step_has(method: str) -> Callable[[Any], bool]:
@@ -471,19 +472,30 @@ class StarFormationPipeline(Pipeline):
         limits = regress.target_limits if isinstance(regress.target_limits, Mapping) else {}
         select.fit(X, y, **{"stellar_mass_range": limits.get("stellar_mass"), **params[first]})
         selected = select.transform(X)
-        # The transformers learn from one of each galaxy, as observed or as it might have been.
+        self._fit_middle(middle, selected, X, y, params)
+        self._fit_last(selected, X, y, params[last])
+
+    def _fit_middle(
+        self,
+        middle: Sequence[tuple[str, Any]],
+        selected: Any,
+        X: Any,
+        y: Any,
+        params: Mapping[str, dict[str, Any]],
+    ) -> None:
+        """Fit the transformers to one of each galaxy, as observed or as it might have been."""
         learnt = selected
         if self._n_variants(np.asarray(selected)):
-            variant = next(self._variants(np.asarray(selected), X))
-            alternate = np.arange(len(variant))[:, np.newaxis] % 2 == 0
-            learnt = self._as_selected(np.where(alternate, selected, variant), X)
+            learnt = np.array(selected)
+            learnt[1::2] = next(self._variants(learnt))[1::2]
+            learnt = self._as_selected(learnt, X)
+        before = None
         for name, step in middle:
-            if has_fit_parameter(step, "layout"):
-                step.fit(learnt, y, **{"layout": select.layout_, **params[name]})
-            else:
-                step.fit(learnt, y, **params[name])
-            learnt = _transform(step, learnt, labelled=True)
-        self._fit_last(selected, X, y, params[last])
+            if before is not None:
+                learnt = _transform(before, learnt, labelled=True)
+            layout = {"layout": self._first.layout_} if has_fit_parameter(step, "layout") else {}
+            step.fit(learnt, y, **{**layout, **params[name]})
+            before = step
 
     def _fit_last(self, selected: Any, X: Any, y: Any, params: dict[str, Any]) -> None:
         """Fit the last step to what the fitted transformers make of selected galaxies."""
@@ -494,8 +506,10 @@ class StarFormationPipeline(Pipeline):
         n = self._n_variants(values)
         if n:
             variants = np.empty((n, *np.shape(inputs)), dtype=np.float32)
-            for variant, out in zip(self._variants(values, X), variants, strict=False):
-                out[:] = self._follow(self._as_selected(variant, X))[0]
+            for variant, out in zip(self._variants(values), variants, strict=False):
+                for rows in gen_batches(len(out), ROWS_AT_A_TIME):
+                    some = self._as_selected(variant[rows], X, rows)
+                    out[rows] = self._follow(some)[0]
         if params.get("chunks") is not None:
             params = params | {"chunks": PipelineChunks(self, params["chunks"])}
         regress.fit(
@@ -560,7 +574,7 @@ class StarFormationPipeline(Pipeline):
             )
         return slope, intercept
 
-    def _variants(self, selected: np.ndarray, X: Any) -> Iterator[np.ndarray]:
+    def _variants(self, selected: np.ndarray) -> Iterator[np.ndarray]:
         """Give the selected galaxies as they might have been observed instead, again and again."""
         seed = check_random_state(self._last.random_state).randint(2**31 - 1)
         rng = np.random.default_rng(seed)
@@ -576,9 +590,11 @@ class StarFormationPipeline(Pipeline):
             return 0
         return int(np.clip(MOST_VARIANT_VALUES // max(X.size, 1), FEWEST_VARIANTS, MOST_VARIANTS))
 
-    def _as_selected(self, array: np.ndarray, X: Any) -> Any:
-        """Give an array the form that the selection was told to give by `set_output`."""
-        return wrap_output("transform", array, X, self._first)
+    def _as_selected(self, array: np.ndarray, X: Any, rows: slice = slice(None)) -> Any:
+        """Give these rows of X, selected, the form that `set_output` told the selection to give."""
+        index = tables.row_index(X)
+        original = X if index is None else pd.DataFrame(index=index[rows])
+        return wrap_output("transform", array, original, self._first)
 
 
 class PipelineChunks(NamedTuple):

@@ -8,7 +8,7 @@ from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from sklearn.utils import get_tags
+from sklearn.utils import gen_batches, get_tags
 from sklearn.utils.validation import has_fit_parameter
 
 from sfml.features.flux_features import BRIGHTNESS, REDSHIFT_FEATURES
@@ -17,6 +17,8 @@ from sfml.stopping import stopped
 
 if TYPE_CHECKING:
     from sfml.regressor.chunks import LearntChunks
+
+ROWS_AT_A_TIME = 50_000
 
 
 class Training(NamedTuple):
@@ -32,6 +34,23 @@ class Training(NamedTuple):
     feature_names: list[str] | None
     offset_map: tuple[float, float] | None  # from the brightness, as scaled, back to dex
     chunks: LearntChunks | None = None
+
+    def draw(self, rows: np.ndarray, most: int | None, rng: np.random.Generator) -> np.ndarray:
+        """Draw from these rows, as they are and as their first two variants, at most so many."""
+        versions = [self.X, *self.variants[:2]]
+        version, row = np.divmod(rng.permutation(len(versions) * len(rows))[:most], len(rows))
+        drawn = np.empty((len(row), self.X.shape[1]))
+        for k, X in enumerate(versions):
+            drawn[version == k] = X[rows[row[version == k]]]
+        return drawn
+
+    def in_single_precision(self, rows: np.ndarray) -> np.ndarray:
+        """Copy rows as networks learn from them, without one more copy in double precision."""
+        copied = np.empty((len(rows), self.X.shape[1]), np.float32)
+        with np.errstate(over="ignore"):  # the network refuses what is infinite then
+            for some in gen_batches(len(rows), ROWS_AT_A_TIME):
+                copied[some] = self.X[rows[some]]
+        return copied
 
 
 class Job(NamedTuple):
@@ -97,9 +116,10 @@ def fit_one(job: Job, data: Training, verbose: int) -> Any:
         return None
     rows, estimator = job.rows, job.estimator
     weights = None if data.weights is None else data.weights[rows]
-    x, y = data.X[rows], job.target[rows]
+    is_network = has_fit_parameter(estimator, "variants")
+    x, y = data.in_single_precision(rows) if is_network else data.X[rows], job.target[rows]
     given: dict[str, Any] = {}
-    if has_fit_parameter(estimator, "variants"):
+    if is_network:
         given = {"feature_names": data.feature_names}
         # Which features of the redshift there are, FluxFeatures decides.
         absent = set(REDSHIFT_FEATURES) - set(data.feature_names or ())

@@ -946,9 +946,10 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
         rate: Any = self.false_alarm_rate
         enough = rate is not None and (len(rows) + 1) * rate >= 1
         if enough and learnt.sum() >= FEWEST_FOR_DOMAIN:
-            seed = int(rng_of(self._root, "domain").integers(2**31 - 1))
+            rng = rng_of(self._root, "domain")
+            seed = int(rng.integers(2**31 - 1))
             detector = DomainDetector(false_alarm_rate=rate, random_state=seed)
-            known = np.vstack([data.X[learnt], *data.variants[:2, learnt]])
+            known = data.draw(np.flatnonzero(learnt), detector.max_train_samples, rng)
             self.domain_ = detector.fit(known).calibrate(X)
         self.intervals_, self.copula_ = self._calibrated(
             conditions, X, labels, np.arange(len(X)), weights, galaxy

@@ -156,9 +156,10 @@ class DomainDetector(OutlierMixin, BaseEstimator):
         for calibrated in ("offset_", "calibration_scores_"):
             self.__dict__.pop(calibrated, None)  # by galaxies that another fit has scored
         rng = check_random_state(self.random_state)
-        X = X[rng.permutation(np.flatnonzero(~np.isnan(X).all(axis=1)))]
-        n_held_back = int((self.held_back or 0) * len(X))
-        kept, held_back = X[n_held_back:][: self.max_train_samples], X[:n_held_back]
+        rows = rng.permutation(np.flatnonzero(~np.isnan(X).all(axis=1)))
+        n_held_back = int((self.held_back or 0) * len(rows))
+        kept = X[rows[n_held_back:][: self.max_train_samples]]
+        held_back = X[rows[:n_held_back]]
         if len(kept) < 2:
             raise ValueError(
                 f"fit needs at least two galaxies with observed features; got {len(kept)} "
