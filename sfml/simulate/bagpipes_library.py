@@ -193,7 +193,7 @@ def _make_all(
     for start, flux, properties in results:
         made[start] = {"flux": flux, **properties}
         if run is not None:
-            run.write(_part(start), lambda file, s=start: _write(file, made[s]))
+            run.write_arrays(_part(start), made[start])
     columns = {n: np.concatenate([made[s][n] for s in starts]) for n in made[0]}
     flux = columns.pop("flux")
     return flux, pd.DataFrame(columns)
@@ -207,10 +207,6 @@ def _make_chunk(
 
 def _part(start: int) -> str:
     return f"{start:08d}.npz"
-
-
-def _write(path: Path, arrays: dict[str, Any]) -> None:
-    np.savez(path, **arrays)
 
 
 def _read(path: Path) -> dict[str, np.ndarray]:
@@ -245,8 +241,7 @@ def _assemble(
 
 
 def _check_overlap(bands: BandSet, redshift: np.ndarray, flux: np.ndarray) -> None:
-    with np.errstate(invalid="ignore"):
-        dark: np.ndarray = ~(flux > 0).any(axis=0)
+    dark = np.nan_to_num(flux).max(axis=0) <= 0
     if dark.any():
         names = [name for name, is_dark in zip(bands.names, dark, strict=True) if is_dark]
         raise ValueError(

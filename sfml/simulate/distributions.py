@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Real
@@ -104,9 +105,8 @@ class LogUniform(Uniform):
 
 def _check_limits(distribution: Uniform) -> None:
     limits = (distribution.low, distribution.high)
-    if not all(isinstance(limit, Real) and np.isfinite(limit) for limit in limits) or not (
-        limits[0] < limits[1]
-    ):
+    are_finite = all(isinstance(limit, Real) and math.isfinite(limit) for limit in limits)
+    if not are_finite or not limits[0] < limits[1]:
         raise ValueError(
             f"{type(distribution).__name__} needs two finite limits that grow; got {limits}. A "
             "parameter that is not varied is a plain number."
@@ -117,7 +117,7 @@ def as_distribution(name: str, value: Any) -> Uniform | float:
     """Take a distribution, or a number for a parameter that is held fixed."""
     if isinstance(value, Uniform):
         return value
-    if isinstance(value, Real) and not isinstance(value, bool) and np.isfinite(value):
+    if isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value):
         return float(value)
     raise ValueError(
         f"{name} must be Uniform(low, high), LogUniform(low, high) or a number that it is held at; "

@@ -162,8 +162,9 @@ class BagpipesPrior:
             _check_known(name, known_here)
         chosen = {name: parameters.get(name, each.default) for name, each in known_here.items()}
         values = {name: as_distribution(name, value) for name, value in chosen.items()}
-        for name, value in (("history", history), ("dust_law", dust_law), ("parameters", values)):
-            object.__setattr__(self, name, value)
+        object.__setattr__(self, "history", history)
+        object.__setattr__(self, "dust_law", dust_law)
+        object.__setattr__(self, "parameters", values)
         for name in values:
             self._check_limits(name)
 

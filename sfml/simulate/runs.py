@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from sfml.tables.writing import write_files
 
 _SETTINGS = "run.json"
@@ -60,6 +62,11 @@ class RunFolder:
     def write(self, part: str, content: str | Callable[[Path], object]) -> None:
         """Write a finished part: there in full or not at all."""
         write_files({self.path(part): content})
+
+    def write_arrays(self, part: str, arrays: Mapping[str, Any]) -> None:
+        """Write a finished part that is arrays by name, as an .npz file."""
+        named: dict[str, Any] = dict(arrays)
+        self.write(part, lambda file: np.savez(file, **named))
 
     def remove(self) -> None:
         """Remove the folder, when its parts are put together elsewhere."""
