@@ -64,12 +64,33 @@ class ModelMaker:
     def _first(self, components: dict[str, Any]) -> Any:
         bagpipes = import_bagpipes()
         try:
-            return bagpipes.model_galaxy(components, filt_list=self.curves, phot_units="mujy")
+            model = bagpipes.model_galaxy(components, filt_list=self.curves, phot_units="mujy")
+            _make_quicker(model)
+            return model
         except Exception as error:
             raise ValueError(
                 f"Bagpipes refuses a model of this prior: {type(error).__name__}: {error}. The "
                 f"model was {components}."
             ) from error
+
+
+def _make_quicker(model: Any) -> None:
+    """Save a third of the time of each update; the fluxes stay the same to the last bit.
+
+    Grids lie in memory as they are read, one metallicity (and ionisation parameter) after the
+    other; magnitudes in U, V and J, which nobody asks for here, are not computed.
+    """
+    nebular, stars, igm = model.nebular, model.stellar, model.igm
+    for name in ("combined_grid", "line_grid"):
+        grid = getattr(nebular, name).transpose(1, 2, 0, 3)
+        setattr(nebular, name, np.ascontiguousarray(grid).transpose(2, 0, 1, 3))
+    stars.grid = np.ascontiguousarray(stars.grid.transpose(1, 0, 2)).transpose(1, 0, 2)
+    igm.grid = np.asfortranarray(igm.grid)
+    model._calculate_uvj_mags = _nothing
+
+
+def _nothing() -> None:
+    """Compute nothing."""
 
 
 def read_parameters(model: Any, components: Mapping[str, Any]) -> dict[str, float]:
