@@ -68,9 +68,7 @@ def main() -> None:
     X_test, y_test = X_test.reset_index(drop=True), y_test.reset_index(drop=True)
     first = X_test.index[:n_galaxies]
 
-    start = time.perf_counter()
-    pipe = sfml.make_star_formation_pipeline(bands=bands, method=method, random_state=0).fit(X, y)
-    print(f"trained on {len(X):,} galaxies in {time.perf_counter() - start:.0f} s", flush=True)
+    pipe = trained(args.folder / "pipe.safetensors", X, y, bands, method)
     pipe.predict_quantiles(X_test[:10], LEVELS)
     start = time.perf_counter()
     quantiles = pipe.predict_quantiles(X_test, LEVELS)
@@ -114,6 +112,20 @@ def library(path: Path, n_models: int, bands: sfml.BandSet, seed: int, n_jobs: i
     )
     print(f"{len(made) / (time.perf_counter() - start):.0f} models a second", flush=True)
     return made
+
+
+def trained(
+    path: Path, X: pd.DataFrame, y: pd.DataFrame, bands: sfml.BandSet, method: str
+) -> sfml.StarFormationPipeline:
+    """Train a pipeline, or read the one that an earlier run has trained."""
+    if path.exists():
+        return sfml.load(path)
+    start = time.perf_counter()
+    pipe = sfml.make_star_formation_pipeline(bands=bands, method=method, random_state=0).fit(X, y)
+    print(f"trained on {len(X):,} galaxies in {time.perf_counter() - start:.0f} s", flush=True)
+    if method == "mlp":  # files have no forests
+        sfml.save(pipe, path)
+    return pipe
 
 
 def covered(truth: np.ndarray, quantiles: np.ndarray) -> np.ndarray:

@@ -53,7 +53,7 @@ _OF_HISTORY = {
         "tau": _Parameter(_HISTORY, "tau", "Gyr", 0.01, 1000, LogUniform(0.1, 10.0)),
     },
     "lognormal": {
-        "tmax": _Parameter(_HISTORY, "tmax", "Gyr", 0.05, 100, Uniform(0.5, 13.5)),
+        "tmax": _Parameter(_HISTORY, "tmax", "Gyr", 0.05, 13.8, Uniform(0.5, 13.5), 1.0),
         "fwhm": _Parameter(_HISTORY, "fwhm", "Gyr", 0.05, 100, LogUniform(0.3, 20.0)),
     },
     "double_power_law": {
@@ -127,8 +127,8 @@ class BagpipesPrior:
     ===================  ============================  ============================================
 
     No history begins before the Big Bang: at each redshift the range of `age` ends at the age of
-    the universe (0.999 of it), and that of the `tau` of a double power law at 1.49 times it, as
-    Bagpipes demands.
+    the universe (0.999 of it), that of `tmax` at that age too, and that of the `tau` of a double
+    power law at 1.49 times it, as Bagpipes demands.
 
     References
     ----------

@@ -97,7 +97,7 @@ def fit_bagpipes(
         Indexed by id, which is text, as `merge` takes it. For each of ``stellar_mass``, ``sfr`` and
         ``dust_luminosity``, in dex (Msun, Msun/yr, Lsun): the median under its name,
         ``<target>_p16`` and ``<target>_p84``; ``chi2`` of the best sample, ``n_bands`` fitted,
-        and ``seconds`` that the fit took.
+        and ``seconds`` of one processor's time that the fit took.
 
     Raises
     ------
@@ -212,17 +212,14 @@ def _fit_all(
     for k, row in enumerate(rows):
         measured = np.isfinite(galaxies.flux[k])
         if run.has(_part(row)):
-            continue
-        if measured.sum() < _FEWEST_BANDS:
+            _check_same_photometry(run.path(_part(row)), galaxies, k)
+        elif measured.sum() < _FEWEST_BANDS:
             failed[galaxies.ids[k]] = f"measured in {measured.sum()} bands"
-            continue
-        galaxy = Measured(
-            float(galaxies.redshift[k]),
-            galaxies.flux[k][measured],
-            galaxies.error[k][measured],
-            tuple(str(curves[j]) for j in np.flatnonzero(measured)),
-        )
-        arguments.append((k, row, galaxy, options))
+        else:
+            redshift, flux, error = _photometry(galaxies, k).values()
+            files = tuple(str(curves[j]) for j in np.flatnonzero(measured))
+            galaxy = Measured(float(redshift), flux[measured], error[measured], files)
+            arguments.append((k, row, galaxy, options))
     n_done = len(rows) - len(arguments) - len(failed)
     for k, row, result in in_processes(
         _fit_one, arguments, n_jobs=n_jobs, what="galaxies", done=n_done
@@ -230,8 +227,27 @@ def _fit_all(
         if isinstance(result, str):
             failed[galaxies.ids[k]] = result
         else:
-            run.write_arrays(_part(row), result)
+            run.write_arrays(_part(row), result | _photometry(galaxies, k))
     return failed
+
+
+def _photometry(galaxies: Galaxies, k: int) -> dict[str, np.ndarray]:
+    """Give what a galaxy is fitted to, as its file keeps it: in uJy, NaN where not measured."""
+    redshift = np.array(galaxies.redshift[k])
+    return {"redshift": redshift, "flux": galaxies.flux[k], "error": galaxies.error[k]}
+
+
+def _check_same_photometry(path: Path, galaxies: Galaxies, k: int) -> None:
+    with np.load(path) as kept:
+        is_same = all(
+            name in kept and np.array_equal(kept[name], values, equal_nan=True)
+            for name, values in _photometry(galaxies, k).items()
+        )
+    if not is_same:
+        raise ValueError(
+            f"{str(path)!r} holds a fit to other photometry or another redshift than those of "
+            f"galaxy {galaxies.ids[k]}. Name another folder for another catalogue."
+        )
 
 
 def _fit_one(
