@@ -55,6 +55,7 @@ IN_FUNCTIONS_ONLY = {
     *("dask", "lsdb", "nested_pandas"),
     *("safetensors", "onnx", "onnxruntime"),
     *("h5py", "tables"),
+    *("bagpipes", "sedpy", "nautilus"),
 }
 IMPORTS_KERAS = {"sfml.neural.trainer", "sfml.neural.network", "sfml.neural.progress"}
 

@@ -13,6 +13,7 @@ from sfml.displays.loss_curve import LossCurveDisplay
 from sfml.displays.low_snr import LowSNRDisplay
 from sfml.displays.pit import PITDisplay
 from sfml.displays.prediction import PredictionDisplay
+from sfml.displays.prior import PriorDisplay
 from sfml.displays.standardisation import StandardisationDisplay
 
 __all__ = [
@@ -23,5 +24,6 @@ __all__ = [
     "LowSNRDisplay",
     "PITDisplay",
     "PredictionDisplay",
+    "PriorDisplay",
     "StandardisationDisplay",
 ]

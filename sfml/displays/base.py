@@ -180,6 +180,23 @@ def panels(ax: Any, n_panels: int, panel_size: tuple[float, float]) -> tuple[Any
     return axes[0].figure, axes
 
 
+def grid_of_panels(n_panels: int, n_columns: int, panel_size: tuple[float, float]) -> list[Any]:
+    """Axes of a new figure, in rows of so many; those that are not needed are removed."""
+    n_columns = min(n_columns, n_panels)
+    n_rows = -(-n_panels // n_columns)
+    width, height = panel_size
+    _, axes = _pyplot().subplots(
+        n_rows,
+        n_columns,
+        figsize=(width * n_columns, height * n_rows),
+        layout="constrained",
+        squeeze=False,
+    )
+    for spare in axes.ravel()[n_panels:]:
+        spare.remove()
+    return list(axes.ravel()[:n_panels])
+
+
 def split(ax: Any, heights: tuple[float, float] = (3, 1)) -> Any:
     """Shrink axes that belong to a grid to the upper part of their place; return axes below them.
 

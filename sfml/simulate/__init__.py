@@ -1,14 +1,23 @@
 """Learning from an SPS code directly: its models, observed as a survey would observe them."""
 
+from sfml.simulate.bagpipes_library import bagpipes_library
+from sfml.simulate.curves import filter_files
+from sfml.simulate.distributions import LogUniform, Uniform
 from sfml.simulate.library import ModelLibrary
 from sfml.simulate.mock import mock_library
 from sfml.simulate.noise import SurveyNoise
+from sfml.simulate.prior import BagpipesPrior
 from sfml.simulate.training import make_training_survey
 from sfml.simulate.two_sample import two_sample_auc
 
 __all__ = [
+    "BagpipesPrior",
+    "LogUniform",
     "ModelLibrary",
     "SurveyNoise",
+    "Uniform",
+    "bagpipes_library",
+    "filter_files",
     "make_training_survey",
     "mock_library",
     "two_sample_auc",

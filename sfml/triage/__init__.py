@@ -3,7 +3,8 @@
 1. `choose` picks the galaxies, by the flags and intervals of `predict_table`.
 2. `write_magphys` or `write_cigale` writes their photometry as the code's own input. The code is
    run outside of this library.
-3. `read_magphys` or `read_cigale` reads what the code found, in dex.
+3. `read_magphys` or `read_cigale` reads what the code found, in dex. `fit_bagpipes` does both
+   steps, and runs Bagpipes between them.
 4. `merge` checks it and fills it into the labels, with a record of where each label came from.
 5. `refit` learns from the galaxies labelled since, and measures what that gained.
 
@@ -11,6 +12,7 @@ Rows are identified by position, and galaxies by an identifier, which is text in
 """
 
 from sfml.triage.choose import choose
+from sfml.triage.codes.bagpipes import fit_bagpipes
 from sfml.triage.codes.cigale import (
     CIGALE_FILTERS,
     CIGALE_FILTERS_2020,
@@ -28,6 +30,7 @@ __all__ = [
     "CIGALE_FILTERS_2020",
     "MAGPHYS_FILTER_IDS",
     "choose",
+    "fit_bagpipes",
     "merge",
     "read_cigale",
     "read_cigale_input",
