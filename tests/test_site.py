@@ -29,7 +29,7 @@ def public_names() -> Iterator[str]:
 
 
 def has_page(name: str) -> bool:
-    """Whether reference.rst lists a class or function in an autosummary, or describes a constant."""
+    """Whether reference.rst lists a class or function, or describes a constant."""
     pattern = rf"^(   {re.escape(name)}|\.\. py:data:: {re.escape(name)})$"
     return re.search(pattern, REFERENCE, re.MULTILINE) is not None
 
