@@ -16,19 +16,19 @@ import time
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
+from sklearn.ensemble import GradientBoostingRegressor, RandomForestRegressor
 from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import train_test_split
 from sklearn.svm import SVR
 
 import sfml
 
-X, y = sfml.make_mock_survey(2500, n_templates=5000, random_state=0, return_X_y=True)
+X, y = sfml.make_mock_survey(2000, n_templates=5000, random_state=0, return_X_y=True)
 X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.3, random_state=0)
 baselines = {
     "ridge": RidgeCV(np.logspace(-3, 3, 13)),
-    "random forest": RandomForestRegressor(min_samples_leaf=2, random_state=0),
-    "boosted trees": HistGradientBoostingRegressor(random_state=0),
+    "random forest": RandomForestRegressor(50, min_samples_leaf=2, random_state=0),
+    "boosted trees": GradientBoostingRegressor(subsample=0.5, random_state=0),
     "SVR": SVR(C=10, epsilon=0.02),
 }
 

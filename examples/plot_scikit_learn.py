@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 import sklearn
 from sklearn.compose import ColumnTransformer, make_column_selector
-from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor, StackingRegressor
+from sklearn.ensemble import RandomForestRegressor, StackingRegressor
 from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import cross_validate, train_test_split
 from sklearn.preprocessing import StandardScaler
@@ -45,7 +45,7 @@ def make() -> sfml.StarFormationPipeline:
 stack = StackingRegressor(
     [
         ("forest", RandomForestRegressor(30, min_samples_leaf=2, random_state=0)),
-        ("boosted", HistGradientBoostingRegressor(max_iter=60, random_state=0)),
+        ("ridge", RidgeCV(np.logspace(-3, 3, 7))),
     ],
     final_estimator=RidgeCV(),
     cv=3,

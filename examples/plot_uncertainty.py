@@ -48,7 +48,7 @@ print(sfml.metrics.interval_table(y_test, quantiles, levels).round(3).to_string(
 # The specific star-formation rate needs the joint distribution: errors of mass and SFR may go
 # together. `predict_combination` gives its quantiles, `sample` the draws themselves.
 ssfr = pipe.predict_combination(X_test, {"sfr": 1, "stellar_mass": -1})
-print(ssfr.head(3) if hasattr(ssfr, "head") else np.round(ssfr[:3], 2))
+print(ssfr[:3].round(2))  # percentiles 16, 50 and 84, dex (1/yr)
 draws = pipe.sample(X_test[:5], 200, random_state=0)
 print(draws.shape)
 
@@ -61,9 +61,12 @@ print(pipe.expected_scores(X_test))
 # %%
 # Look at it
 # ----------
-# Left: each interval holds the share of galaxies that it claims if the line is the diagonal. Right:
-# PIT values of calibrated predictions are flat.
-figure, axes = plt.subplots(1, 2, figsize=(10, 4.4), layout="constrained")
-sfml.displays.CoverageDisplay.from_estimator(pipe, X_test, y_test, ax=axes[0])
-sfml.displays.PITDisplay.from_estimator(pipe, X_test, y_test, ax=axes[1])
+# Intervals hold the share of galaxies that they claim where the line is the diagonal.
+sfml.displays.CoverageDisplay.from_estimator(pipe, X_test, y_test)
+plt.show()
+
+# %%
+# PIT values, the places of the labels in their predicted distributions, are spread evenly if the
+# whole distributions are right. A hump in the middle: too wide. Horns at both ends: too narrow.
+sfml.displays.PITDisplay.from_estimator(pipe, X_test, y_test)
 plt.show()
