@@ -10,15 +10,11 @@ one informs (trains), the other estimates, and gives each target's distributions
 # A table as RAIL has it
 # ----------------------
 # A dict of arrays, labels among them.
-import logging
-
 import matplotlib.pyplot as plt
 import numpy as np
 
 import sfml
 from sfml.export.rail import SfmlEstimator, SfmlInformer
-
-logging.getLogger("rail").setLevel(logging.WARNING)
 
 X, y = sfml.make_mock_survey(1500, n_templates=5000, random_state=0, return_X_y=True)
 table = {name: column.to_numpy() for name, column in {**X, **y}.items()}
