@@ -8,7 +8,7 @@ unexport PYTHONPATH
 unexport PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint bench clean
+.PHONY: help demo test test-slow lint bench docs clean
 
 help:
 	@echo "make demo       the default recipe on a mock survey, beside others: figures in ./sfml-demo"
@@ -16,6 +16,7 @@ help:
 	@echo "make test-slow  the tests that take longer, the benchmarks' quick modes among them"
 	@echo "make lint       ruff and mypy"
 	@echo "make bench      quick benchmarks of import, training and prediction"
+	@echo "make docs       the documentation site, in docs/_build/html; it runs all examples"
 	@echo "make clean      remove .venv and what tools left behind (never results)"
 
 demo: .venv/.has-plot
@@ -37,7 +38,11 @@ bench: .venv/.has-plot
 	$(BIN)/python benchmarks/bench_train.py --quick
 	$(BIN)/python benchmarks/bench_predict.py --quick
 
+docs: .venv/.has-docs
+	$(BIN)/python -m sphinx -W --keep-going -j 2 -d docs/_build/doctrees docs docs/_build/html
+
 clean:
+	rm -rf docs/_build docs/generated docs/gallery
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -56,4 +61,8 @@ clean:
 
 .venv/.has-dev: pyproject.toml | .venv/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch .venv/.has-plot $@
+
+.venv/.has-docs: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
 	@touch .venv/.has-plot $@

@@ -11,7 +11,23 @@ __all__ = ["DESCRIPTIONS", "Flag", "MissingPredictionWarning", "describe"]
 
 
 class MissingPredictionWarning(UserWarning):
-    """Some galaxies have no prediction: `predict` gives NaN for them."""
+    """Some galaxies have no prediction: `predict` gives NaN for them.
+
+    Examples
+    --------
+    Where rejected galaxies are expected, the warning can be silenced by its class:
+
+    >>> import warnings
+    >>> import sfml
+    >>> from sfml.flags import MissingPredictionWarning
+    >>> X, y = sfml.make_mock_survey(300, n_templates=2000, random_state=0, return_X_y=True)
+    >>> pipe = sfml.make_star_formation_pipeline(method="random_forest", random_state=0).fit(X, y)
+    >>> X.loc[X.index[0], "Z"] = -1
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore", MissingPredictionWarning)
+    ...     print(pipe.predict(X)[0])
+    [nan nan nan]
+    """
 
 
 class Flag(IntFlag):

@@ -17,6 +17,14 @@ class StopRequest:
     ----------
     made : bool
         True once it was.
+
+    Examples
+    --------
+    >>> from sfml.stopping import stop_on_interrupt
+    >>> with stop_on_interrupt() as request:
+    ...     pass  # fit here
+    >>> "stopped early" if request.made else "complete"
+    'complete'
     """
 
     made = False

@@ -253,6 +253,24 @@ def read_surveys(path: str | os.PathLike[str]) -> dict[str, Survey]:
         If there is no such file.
     ValueError
         If the file is no TOML, has no survey, or one of them is not of the form above.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from sfml.surveys import read_surveys
+    >>> text = '''
+    ... [MINE]
+    ... unit = "uJy"
+    ... flux = "F_{band}"
+    ... bands = [{name = "g", wavelength = 0.4787}, {name = "K", wavelength = 2.15}]
+    ... '''
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "mine.toml")
+    ...     _ = path.write_text(text)
+    ...     surveys = read_surveys(path)
+    >>> surveys["MINE"].bands.flux_columns
+    ('F_g', 'F_K')
     """
     path = Path(path)
     try:

@@ -13,6 +13,8 @@ from sklearn.utils import check_array
 
 from sfml import tables
 
+__all__ = ["GAMA_TARGET_COLUMNS", "REDSHIFT", "TARGETS", "Target", "declare_target", "known_target"]
+
 TARGETS = ("stellar_mass", "sfr", "dust_luminosity")
 """Names of the paper's three targets: log10 of stellar mass (Msun), of star-formation rate
 (Msun/yr, averaged over the last 0.1 Gyr) and of dust luminosity (Lsun)."""
@@ -29,7 +31,23 @@ REDSHIFT = "redshift"
 
 
 class Target(NamedTuple):
-    """A target's unit, such as "dex (Msun)", and the range beyond which a label is a mistake."""
+    """A target's unit, such as "dex (Msun)", and the range beyond which a label is a mistake.
+
+    Parameters
+    ----------
+    name : str
+        Name, as in y's columns.
+    unit : str
+        Unit.
+    low, high : float
+        The range, in that unit.
+
+    Examples
+    --------
+    >>> from sfml.targets import known_target
+    >>> known_target("sfr")
+    Target(name='sfr', unit='dex (Msun/yr)', low=-12, high=8)
+    """
 
     name: str
     unit: str
@@ -101,6 +119,14 @@ def known_target(name: str) -> Target | None:
     Returns
     -------
     Target or None
+
+    Examples
+    --------
+    >>> from sfml.targets import known_target
+    >>> known_target("L_dust_percentile50").name
+    'dust_luminosity'
+    >>> known_target("shoe_size") is None
+    True
     """
     return _REGISTRY.get(canonical_name(name))
 

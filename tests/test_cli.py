@@ -25,7 +25,7 @@ from sfml.cli.scores import PAPER_TABLE_3, compare_with_paper
 ROOT = Path(__file__).resolve().parents[1]
 FIGURES = {
     *("fig01_redshift.png", "fig02_stellar_mass.png", "fig03_low_snr.png", "fig04_targets.png"),
-    "fig06_07_standardising.png",
+    *("fig05_network.png", "fig06_07_standardising.png"),
     *(f"fig{i:02d}_predicted_{target}.png" for i, target in enumerate(sfml.TARGETS, start=8)),
     *(f"fig{i:02d}_learning_{target}.png" for i, target in enumerate(sfml.TARGETS, start=11)),
     "intervals_coverage.png",

@@ -91,7 +91,7 @@ def test_arrays_have_a_shape(name):
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", *sorted(ROOT.glob("docs/*.md"))]
 WITH_CODE = ["README.md", "CONTRIBUTING.md"]
-WITH_CODE += [f"docs/{name}.md" for name in ("contract", "io", "simulate", "surveys")]
+WITH_CODE += [f"docs/{name}.md" for name in ("contract", "io", "missing", "simulate", "surveys")]
 
 
 def read(document: str | Path) -> str:

@@ -17,8 +17,8 @@ def run_example(name: str, *arguments: str | Path, expect_failure: bool = False)
         [sys.executable, "-W", "error::FutureWarning", EXAMPLES / name, *arguments],
         capture_output=True,
         text=True,
-        timeout=120,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        timeout=300,
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "MPLBACKEND": "Agg"},
     )
     assert (run.returncode != 0) == expect_failure, run.stderr
     return run.stderr if expect_failure else run.stdout
@@ -69,3 +69,23 @@ def test_triage_loop_runs_from_the_choice_to_the_gain() -> None:
         "60 flagged",
         "60 at random",
     ]
+
+
+GALLERY = sorted(path.name for path in EXAMPLES.glob("plot_*.py"))
+QUICK = {"plot_own_bands.py"}
+NEEDS = {"plot_lsdb.py": "lsdb", "plot_rail.py": "rail.estimation"}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in GALLERY]
+)
+def test_gallery_runs(name: str) -> None:
+    """`make docs` runs them too, and shows what they print and draw."""
+    if name in NEEDS:
+        pytest.importorskip(NEEDS[name], reason="an extra that is not installed")
+    run_example(name)
+
+
+@pytest.mark.parametrize("name", GALLERY)
+def test_gallery_ends_in_a_figure(name: str) -> None:
+    assert (EXAMPLES / name).read_text(encoding="utf-8").endswith("plt.show()\n")

@@ -40,8 +40,6 @@ class _Sheet(NamedTuple):
 class PaperFigures:
     """The paper's figures, numbered as there, and one of what its future work has become.
 
-    Fig. 5, a sketch of a network, is left out.
-
     Parameters
     ----------
     pipeline : Pipeline
@@ -106,6 +104,7 @@ class PaperFigures:
             _Sheet("fig02_stellar_mass", 1, (5.0, 3.8), self._stellar_mass),
             _Sheet("fig03_low_snr", 1, (8.5, 4.2), self._low_snr),
             _Sheet("fig04_targets", len(targets), (4.2, 3.6), self._targets),
+            _Sheet("fig05_network", 1, (8.0, 4.8), self._network),
             _Sheet("fig06_07_standardising", 2, (5.2, 4.0), self._standardising),
         ]
         sheets += [
@@ -145,6 +144,10 @@ class PaperFigures:
     def _targets(self, ax: Any) -> None:
         y = pd.concat([self.train.y, self.test.y])
         displays.DistributionDisplay.from_catalogue(y, ax=ax)
+
+    def _network(self, ax: Any) -> None:
+        target = str(self.train.y.columns[0])
+        displays.NetworkDisplay.from_estimator(self.pipeline, target=target, ax=ax)
 
     def _standardising(self, ax: Any) -> None:
         displays.StandardisationDisplay.from_estimator(self.pipeline, self.train.X, ax=ax)

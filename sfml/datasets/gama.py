@@ -47,7 +47,7 @@ def load_gama(
     ----------
     lambdar : path or table
         GAMA's LambdarCat (LambdarCatv01): CATAID, ``{band}_flux`` and ``{band}_fluxerr``. A file
-        of any format that `sfml.io.open_catalogue` reads, a folder of Parquet files, or a table
+        of any format that `sfml.open_catalogue` reads, a folder of Parquet files, or a table
         (pandas, polars, pyarrow, astropy, dict of columns).
     magphys : path or table
         GAMA's MagPhys (MagPhysv06): CATAID, redshift ``Z``, and ``mass_stellar_percentile50``,

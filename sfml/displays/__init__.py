@@ -11,6 +11,7 @@ from sfml.displays.coverage import CoverageDisplay
 from sfml.displays.distribution import DistributionDisplay
 from sfml.displays.loss_curve import LossCurveDisplay
 from sfml.displays.low_snr import LowSNRDisplay
+from sfml.displays.network import NetworkDisplay
 from sfml.displays.pit import PITDisplay
 from sfml.displays.prediction import PredictionDisplay
 from sfml.displays.prior import PriorDisplay
@@ -22,6 +23,7 @@ __all__ = [
     "DistributionDisplay",
     "LossCurveDisplay",
     "LowSNRDisplay",
+    "NetworkDisplay",
     "PITDisplay",
     "PredictionDisplay",
     "PriorDisplay",

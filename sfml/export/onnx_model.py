@@ -78,6 +78,17 @@ def to_onnx(
     so may a score that equals its limit. Left to the caller are checks of a catalogue as a whole:
     that it is in the unit of training, and that there is no infinity. Galaxies are independent of
     each other, and memory grows with their number: give 1,000 at a time.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import sfml
+    >>> X, y = sfml.make_mock_survey(300, n_templates=2000, random_state=0, return_X_y=True)
+    >>> pipe = sfml.make_star_formation_pipeline(random_state=0)
+    >>> pipe = pipe.set_params(**{f"regress__{name}__epochs": 2 for name in sfml.TARGETS})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     sfml.export.to_onnx(pipe.fit(X, y), f"{folder}/model.onnx", levels=[0.5]).name
+    'model.onnx'
     """
     onnx = _onnx()
     steps = _find_steps(pipe)

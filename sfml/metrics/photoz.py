@@ -43,7 +43,7 @@ def photoz_bias(z_true: Any, z_pred: Any, *, sample_weight: Any = None) -> float
 
 @describe_shared
 def photoz_nmad(z_true: Any, z_pred: Any, *, sample_weight: Any = None) -> float:
-    """Scatter sigma_NMAD: 1.4826 x median(|d - median(d)|), with d = dz / (1 + z).
+    """Scatter sigma_NMAD: 1.4826 x the median of abs(d - median(d)), with d = dz / (1 + z).
 
     For normally distributed errors it equals their standard deviation, and outliers barely move
     it. The bias is taken off, as by Brammer et al. [1]_; Ilbert et al. [2]_ do not, which gives
@@ -76,7 +76,7 @@ def photoz_nmad(z_true: Any, z_pred: Any, *, sample_weight: Any = None) -> float
 def photoz_outlier_fraction(
     z_true: Any, z_pred: Any, threshold: float = 0.15, *, sample_weight: Any = None
 ) -> float:
-    """Fraction of catastrophic outliers, galaxies with |dz| / (1 + z) above a threshold.
+    """Fraction of catastrophic outliers, galaxies with abs(dz) / (1 + z) above a threshold.
 
     A code for a redshift that could not be predicted, such as -99, counts as an outlier.
 

@@ -69,7 +69,7 @@ def mad(pair: Pair) -> float:
 
 @per_target(pair_targets)
 def nmad(pair: Pair) -> float:
-    """Normalised median absolute deviation: 1.4826 x median(|r - median(r)|), r the residuals.
+    """Normalised median absolute deviation: 1.4826 x the median of abs(r - median(r)).
 
     For normally distributed residuals it equals their standard deviation, and outliers barely
     move it.

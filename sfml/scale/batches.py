@@ -119,6 +119,22 @@ def write_parquet(
     ------
     FileExistsError
         If there is a file of that name, and `overwrite` is False.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import pyarrow as pa
+    >>> import pyarrow.dataset as ds
+    >>> import pyarrow.parquet as pq
+    >>> import sfml
+    >>> from sfml.scale import predict_dataset, write_parquet
+    >>> X, y = sfml.make_mock_survey(300, n_templates=2000, random_state=0, return_X_y=True)
+    >>> pipe = sfml.make_star_formation_pipeline(method="random_forest", random_state=0).fit(X, y)
+    >>> dataset = ds.dataset(pa.Table.from_pandas(X))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = write_parquet(predict_dataset(dataset, pipe), f"{folder}/predictions.parquet")
+    ...     pq.read_metadata(path).num_rows
+    300
     """
 
     def write(temporary: Path) -> None:

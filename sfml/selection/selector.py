@@ -59,7 +59,7 @@ class GamaSampleSelector(TransformerMixin, BaseEstimator):
     missing : {"reject", "allow"}, default="reject"
         Galaxies with a missing band. A band is missing where its flux or its error is NaN, null,
         masked or one of the band set's codes, where the error is not positive or so large that
-        the flux says nothing, and where the flux is 100 sigma below zero. Allowed ones become
+        the flux says nothing, and where the flux is 10,000 sigma below zero. Allowed ones become
         NaN, and a table may then lack all columns of some bands when predicting.
     negative : {"reject", "allow"}, default="reject"
         Galaxies with a negative flux that is not a code.

@@ -118,13 +118,13 @@ class ModelLibrary:
         Parameters
         ----------
         table : path or table
-            A file of any format that `sfml.io.open_catalogue` reads, or a table in memory, with
+            A file of any format that `sfml.open_catalogue` reads, or a table in memory, with
             one row per model.
         bands : BandSet
             Bands to read, with the unit and the names of the columns; there need be no errors.
         columns : mapping of str to str or (str, str), default=None
             Names, and units, of the band set's columns in the table where they differ, as for
-            `sfml.io.open_catalogue`: ``{"{band}_flux": ("{band}", "nJy"), "Z": "zred"}``.
+            `sfml.open_catalogue`: ``{"{band}_flux": ("{band}", "nJy"), "Z": "zred"}``.
         parameters : mapping of str to str, default=None
             Column of each parameter: ``{"stellar_mass": "logmass"}``. None: every column that is
             named as a target that sfml knows, or as GAMA names it.

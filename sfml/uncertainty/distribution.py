@@ -37,6 +37,17 @@ def check_levels(
     Returns
     -------
     ndarray of shape (n_levels,)
+
+    Raises
+    ------
+    ValueError
+        If a level is not between 0 and 1, or they are too few or do not grow.
+
+    Examples
+    --------
+    >>> from sfml.uncertainty import check_levels
+    >>> check_levels([0.16, 0.5, 0.84])
+    array([0.16, 0.5 , 0.84])
     """
     try:
         read = np.atleast_1d(np.asarray(levels, dtype=np.float64))
@@ -58,12 +69,23 @@ def check_coverage(coverage: Any) -> tuple[float, float]:
     Parameters
     ----------
     coverage : float
-        Between 0 and 1, else a ValueError.
+        Between 0 and 1.
 
     Returns
     -------
     lower : float
     upper : float
+
+    Raises
+    ------
+    ValueError
+        If it is not between 0 and 1.
+
+    Examples
+    --------
+    >>> from sfml.uncertainty import check_coverage
+    >>> check_coverage(0.5)
+    (0.25, 0.75)
     """
     if not isinstance(coverage, Real) or not 0 < float(coverage) < 1:
         raise ValueError(

@@ -192,6 +192,18 @@ def read_cigale_input(
     the error is 0. A negative error above that marks an upper limit: the flux is the limit, and the
     absolute value of the error its 1-sigma width. Such errors stay negative. Columns of other
     bands, of physical properties and of the distance are not read.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from sfml import BandSet, triage
+    >>> bands = BandSet(["r", "W1"], [0.6176, 3.3526])
+    >>> X = [[2.5e-4, -999.0, 2.0e-6, -999.0, 0.05]]
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = triage.write_cigale(X, f"{folder}/galaxies.txt", bands=bands, ids=[6802])
+    ...     table = triage.read_cigale_input(path, bands=bands)
+    >>> table.loc["6802"].to_dict()
+    {'r_flux': 0.00025, 'W1_flux': nan, 'r_fluxerr': 2e-06, 'W1_fluxerr': nan, 'Z': 0.05}
     """
     path = existing_file(Path(path), "`write_cigale` writes such a file.")
     table = open_table(path)

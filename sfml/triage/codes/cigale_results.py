@@ -25,7 +25,7 @@ def read_cigale(
     targets: Sequence[str] = TARGETS,
     sfr: str = "sfh.sfr100Myrs",
 ) -> pd.DataFrame:
-    """Read what CIGALE found.
+    r"""Read what CIGALE found.
 
     Parameters
     ----------
@@ -62,6 +62,19 @@ def read_cigale(
     References
     ----------
     Boquien et al. 2019, A&A 622, A103 (CIGALE), section 4.3.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from sfml import triage
+    >>> text = "# id bayes.stellar.m_star bayes.stellar.m_star_err\n6802 1e10 1e9\n"
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "results.txt")
+    ...     _ = path.write_text(text)
+    ...     found = triage.read_cigale(path, targets=["stellar_mass"])
+    >>> found["stellar_mass_p84"].round(3).to_dict()
+    {'6802': 10.041}
     """
     properties = _properties(targets, sfr)
     table = open_table(_results_file(Path(path)))

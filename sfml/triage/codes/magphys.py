@@ -176,6 +176,18 @@ def read_magphys_input(directory: str | os.PathLike[str], *, bands: BandSet = GA
     The first line of either file is skipped, whatever it says, and the order of the columns is that
     of the bands in ``filters.dat``. Numbers may have Fortran's exponents, such as ``1.5D-05``.
     Lines or ends of lines that start with # are comments here, which MAGPHYS does not know.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from sfml import BandSet, triage
+    >>> bands = BandSet(["r", "W1"], [0.6176, 3.3526])
+    >>> X = [[2.1e-4, -999.0, 2.0e-6, -999.0, 0.05]]
+    >>> with tempfile.TemporaryDirectory() as parent:
+    ...     folder = triage.write_magphys(X, f"{parent}/hand-over", bands=bands, ids=[6802])
+    ...     table = triage.read_magphys_input(folder, bands=bands)
+    >>> table.loc["6802"].to_dict()
+    {'r_flux': 0.00021, 'W1_flux': nan, 'r_fluxerr': 2e-06, 'W1_fluxerr': nan, 'Z': 0.05}
     """
     folder = Path(directory)
     filters = existing_file(folder / FILTERS, "It names the bands of observations.dat.")

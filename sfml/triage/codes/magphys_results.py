@@ -30,7 +30,7 @@ _COLUMNS = (
 def read_magphys(
     source: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
 ) -> pd.DataFrame:
-    """Read what MAGPHYS found.
+    r"""Read what MAGPHYS found.
 
     Parameters
     ----------
@@ -69,6 +69,28 @@ def read_magphys(
     References
     ----------
     da Cunha, Charlot & Elbaz 2008, MNRAS 388, 1595, and ``fit_sed.f`` of their code.
+
+    Examples
+    --------
+    The lines of a result file that are read; the histograms between them are not:
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from sfml import triage
+    >>> lines = [
+    ...     "# BEST FIT MODEL: (i_sfh, i_ir, chi2, redshift)",
+    ...     "12 34 0.870 0.0500",
+    ...     "#.SFR.M*.Ldust",
+    ...     "1.2 1.0e10 3.0e10",
+    ... ]
+    >>> for name in ("M(stars)", "SFR_0.1Gyr", "Ldust"):
+    ...     lines += [f"# ... {name} ...", "#....percentiles of the PDF......"]
+    ...     lines += ["9.8 9.9 10.0 10.1 10.2"]
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = Path(folder, "6802.fit").write_text("\n".join(lines))
+    ...     found = triage.read_magphys(folder)
+    >>> found[["stellar_mass", "stellar_mass_p16", "redshift"]].loc["6802"].tolist()
+    [10.0, 9.9, 0.05]
     """
     paths = _paths(source)
     names = [_galaxy(path) or path.stem for path in paths]
