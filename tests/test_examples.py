@@ -12,12 +12,14 @@ import pytest
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 
 
-def run_example(name: str, *arguments: str | Path, expect_failure: bool = False) -> str:
+def run_example(
+    name: str, *arguments: str | Path, expect_failure: bool = False, timeout: float = 120
+) -> str:
     run = subprocess.run(
         [sys.executable, "-W", "error::FutureWarning", EXAMPLES / name, *arguments],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=timeout,
         env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "MPLBACKEND": "Agg"},
     )
     assert (run.returncode != 0) == expect_failure, run.stderr
@@ -59,16 +61,42 @@ def test_example_says_which_catalogue_is_absent(tmp_path: Path) -> None:
     assert str(absent) in run_example("candels_magphys.py", absent, expect_failure=True)
 
 
+def scored(printed: str) -> list[list[str]]:
+    """Names of the rows of each table of scores."""
+    tables = printed.split("sigma in dex")[1:]
+    return [[line[:20].strip() for line in table.splitlines()[2:5]] for table in tables]
+
+
 @pytest.mark.slow
-def test_triage_loop_runs_from_the_choice_to_the_gain() -> None:
-    printed = run_example("triage_loop.py", "--quick")
-    assert "What the network says of the pool" in printed
-    scores = printed[printed.index("sigma in dex") :].splitlines()
-    assert [line.rsplit(maxsplit=5)[0].strip() for line in scores[2:]] == [
-        "before",
-        "60 flagged",
-        "60 at random",
-    ]
+def test_triage_loop_runs_from_the_choice_to_the_gain(tmp_path: Path) -> None:
+    pytest.importorskip("bagpipes")
+    figure = tmp_path / "loop.png"
+    printed = run_example("triage_loop.py", "--quick", "--figure", figure, timeout=400)
+    assert printed.count("What the network says of the pool") == 2
+    stand_in, bagpipes = scored(printed)
+    for number, rows in ((60, stand_in), (1, bagpipes)):
+        assert [row.rstrip("0123456789. ") for row in rows] == [
+            "before",
+            f"{number} flagged",
+            f"{number} at random",
+        ]
+    assert figure.stat().st_size > 10_000
+
+
+@pytest.mark.slow
+def test_triage_loop_says_what_it_skips_without_bagpipes() -> None:
+    program = (
+        "import runpy, sys; sys.modules['bagpipes'] = None; "
+        f"sys.argv = ['triage_loop.py', '--quick']; sys.path.insert(0, {str(EXAMPLES)!r}); "
+        "import importlib.util; find = importlib.util.find_spec; "
+        "importlib.util.find_spec = lambda name: None if name == 'bagpipes' else find(name); "
+        f"runpy.run_path({str(EXAMPLES / 'triage_loop.py')!r}, run_name='__main__')"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=400, check=True
+    )
+    assert "Skipped: the loop with Bagpipes" in run.stdout
+    assert len(scored(run.stdout)) == 1
 
 
 GALLERY = sorted(path.name for path in EXAMPLES.glob("plot_*.py"))

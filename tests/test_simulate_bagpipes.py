@@ -20,11 +20,9 @@ from sfml.simulate import (
     bagpipes_models,
     filter_files,
 )
-from sfml.simulate import bagpipes_library as library_module
+from sfml.simulate import bagpipes as library_module
 
 HISTORIES = ("delayed", "lognormal", "double_power_law")
-# A module of the same name as the function that it defines.
-LIBRARY = sys.modules["sfml.simulate.bagpipes_library"]
 
 
 # --- distributions and priors
@@ -234,9 +232,9 @@ def stand_in(monkeypatch):
         return flux, dict(zip(names, (mass, mass - 10, mass, mass * 0 - 10, mass), strict=True))
 
     pytest.importorskip("sedpy")
-    monkeypatch.setattr(LIBRARY, "make_models", make)
-    monkeypatch.setattr(LIBRARY, "import_bagpipes", lambda: None)
-    monkeypatch.setattr(LIBRARY, "_CHUNK", 20)
+    monkeypatch.setattr(library_module, "make_models", make)
+    monkeypatch.setattr(library_module, "import_bagpipes", lambda: None)
+    monkeypatch.setattr(library_module, "_CHUNK", 20)
     return calls
 
 
@@ -262,7 +260,7 @@ def test_a_library_is_written_and_says_what_it_was_drawn_from(stand_in, tmp_path
 
 
 def interrupted(monkeypatch, path, after: int, **settings) -> None:
-    make, calls = LIBRARY.make_models, []
+    make, calls = library_module.make_models, []
 
     def stop(*given):
         calls.append(None)
@@ -271,7 +269,7 @@ def interrupted(monkeypatch, path, after: int, **settings) -> None:
         return make(*given)
 
     with monkeypatch.context() as context:
-        context.setattr(LIBRARY, "make_models", stop)
+        context.setattr(library_module, "make_models", stop)
         with pytest.raises(KeyboardInterrupt):
             bagpipes_library(100, BANDS, path=path, **settings)
 
@@ -313,14 +311,14 @@ def test_a_run_with_other_settings_is_not_mixed_in(stand_in, tmp_path, monkeypat
 
 
 def broken(monkeypatch, change) -> None:
-    make = LIBRARY.make_models
+    make = library_module.make_models
 
     def broken(*given):
         flux, properties = make(*given)
         change(flux)
         return flux, properties
 
-    monkeypatch.setattr(LIBRARY, "make_models", broken)
+    monkeypatch.setattr(library_module, "make_models", broken)
 
 
 def test_a_filter_beyond_the_spectra_is_named(stand_in, monkeypatch):
@@ -336,7 +334,7 @@ def test_dark_models_have_a_very_small_flux(stand_in, monkeypatch):
 
 
 def test_a_few_broken_models_are_left_out_with_a_warning(stand_in, monkeypatch):
-    monkeypatch.setattr(LIBRARY, "_CHUNK", 200)
+    monkeypatch.setattr(library_module, "_CHUNK", 200)
     broken(monkeypatch, lambda flux: flux[3].fill(np.nan))
     with pytest.warns(UserWarning, match="1 of 200 models are not finite, rows 3 .*the first: red"):
         library = bagpipes_library(200, BANDS, random_state=0)
@@ -362,7 +360,7 @@ def test_without_bagpipes_the_extra_is_named(monkeypatch):
 def real() -> ModelLibrary:
     pytest.importorskip("bagpipes")
     prior = BagpipesPrior(redshift=Uniform(0.02, 0.3), log_mass_formed=10.0)
-    return library_module(60, GAMA, prior=prior, random_state=0)
+    return bagpipes_library(60, GAMA, prior=prior, random_state=0)
 
 
 def test_real_models_are_galaxies(real):

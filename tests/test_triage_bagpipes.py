@@ -10,10 +10,10 @@ import pytest
 
 from sfml import GAMA, TARGETS, BandSet, triage
 from sfml.simulate import BagpipesPrior, SurveyNoise, Uniform, bagpipes_library
+from sfml.triage.codes import bagpipes as fits_module
 
 pytest.importorskip("bagpipes")
 
-FITS = sys.modules["sfml.triage.codes.bagpipes"]
 BANDS = GAMA.only("g", "r", "i", "W1")
 
 
@@ -42,8 +42,8 @@ def asked(monkeypatch) -> list:
         numbers = {"chi2": 3.0, "n_bands": len(galaxy.flux), "seconds": 1.5, "n_models": 10}
         return samples | {name: np.array(value) for name, value in numbers.items()}
 
-    monkeypatch.setattr(FITS, "sample_posterior", sample)
-    monkeypatch.setattr(FITS, "import_bagpipes", lambda: None)
+    monkeypatch.setattr(fits_module, "sample_posterior", sample)
+    monkeypatch.setattr(fits_module, "import_bagpipes", lambda: None)
     return asked
 
 
@@ -82,14 +82,14 @@ def test_the_galaxies_redshift_is_given_and_the_prior_is_the_libraries(galaxies,
 
 def test_a_failed_galaxy_is_named_and_left_out(galaxies, asked, monkeypatch):
     galaxies.loc[61, ["g_flux", "r_flux", "i_flux"]] = np.nan
-    sample = FITS.sample_posterior
+    sample = fits_module.sample_posterior
 
     def fail_sometimes(galaxy, **options):
         if galaxy.redshift == galaxies.loc[63, "Z"]:
             raise TimeoutError("not finished after 5 s")
         return sample(galaxy, **options)
 
-    monkeypatch.setattr(FITS, "sample_posterior", fail_sometimes)
+    monkeypatch.setattr(fits_module, "sample_posterior", fail_sometimes)
     message = "2 of 4 galaxies could not .*61: measured in 1 bands; 63: TimeoutError: not finished"
     with pytest.warns(UserWarning, match=message):
         found = triage.fit_bagpipes(galaxies, [0, 1, 3, 4], bands=BANDS)

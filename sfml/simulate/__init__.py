@@ -1,6 +1,6 @@
 """Learning from an SPS code directly: its models, observed as a survey would observe them."""
 
-from sfml.simulate.bagpipes_library import bagpipes_library
+from sfml.simulate.bagpipes import bagpipes_library
 from sfml.simulate.curves import filter_files
 from sfml.simulate.distributions import LogUniform, Uniform
 from sfml.simulate.library import ModelLibrary

@@ -38,6 +38,7 @@ _PERCENTILES = {"_p16": 16, "": 50, "_p84": 84}
         "filters": [Mapping, None],
         "prior": [BagpipesPrior, None],
         "n_live": [Interval(Integral, 20, None, closed="left")],
+        "n_networks": [Interval(Integral, 0, None, closed="left")],
         "time_limit": [Interval(Real, 0, None, closed="neither")],
         "n_jobs": [Integral, None],
         "folder": [str, os.PathLike, None],
@@ -54,6 +55,7 @@ def fit_bagpipes(
     filters: Mapping[str, str | os.PathLike[str]] | None = None,
     prior: BagpipesPrior | None = None,
     n_live: int = 400,
+    n_networks: int = 4,
     time_limit: float = 3600.0,
     n_jobs: int | None = None,
     folder: str | os.PathLike[str] | None = None,
@@ -81,6 +83,9 @@ def fit_bagpipes(
         `sfml.simulate.bagpipes_library` too.
     n_live : int, default=400
         Number of live points: fewer are quicker, and less exact.
+    n_networks : int, default=4
+        Networks by which nautilus bounds the region that it samples. With few free parameters 0,
+        ellipsoids alone, takes a half of the time.
     time_limit : float, default=3600
         Seconds after which the fit of a galaxy is given up.
     n_jobs : int or None, default=None
@@ -134,7 +139,7 @@ def fit_bagpipes(
         seed = None if random_state is None else check_random_state(random_state).randint(2**31)
         run = RunFolder(
             Path(folder or stack.enter_context(tempfile.TemporaryDirectory())),
-            _settings(bands, curves, prior, n_live, seed),
+            _settings(bands, curves, prior, n_live, n_networks, seed),
         )
         failed = _fit_all(
             galaxies,
@@ -186,7 +191,12 @@ def _chosen(X: Any, rows: list[int], bands: BandSet, ids: Iterable[Any] | None) 
 
 
 def _settings(
-    bands: BandSet, curves: Mapping[str, Path], prior: BagpipesPrior, n_live: int, seed: int | None
+    bands: BandSet,
+    curves: Mapping[str, Path],
+    prior: BagpipesPrior,
+    n_live: int,
+    n_networks: int,
+    seed: int | None,
 ) -> dict[str, Any]:
     prior_words = {name: text for name, text in prior.describe().items() if name != "redshift"}
     return {
@@ -195,6 +205,7 @@ def _settings(
         "bands": dict(zip(bands.names, bands.wavelengths, strict=True)),
         "filters": {name: path.read_text() for name, path in curves.items()},
         "n_live": int(n_live),
+        "n_networks": int(n_networks),
         "random_state": None if seed is None else int(seed),
     }
 

@@ -28,7 +28,13 @@ class Measured(NamedTuple):
 
 
 def sample_posterior(
-    galaxy: Measured, *, prior: BagpipesPrior, n_live: int, time_limit: float, seed: int | None
+    galaxy: Measured,
+    *,
+    prior: BagpipesPrior,
+    n_live: int,
+    n_networks: int,
+    time_limit: float,
+    seed: int | None,
 ) -> dict[str, np.ndarray]:
     """Sample the posterior of a galaxy.
 
@@ -46,7 +52,7 @@ def sample_posterior(
     ):
         warnings.simplefilter("ignore")
         fitted = _fitted_model(galaxy, prior)
-        sampler = _run(fitted, n_live, time_limit, seed)
+        sampler = _run(fitted, n_live, n_networks, time_limit, seed)
         points = _equal_weight(sampler, seed)
         properties, chi2 = _properties_of(fitted, points)
     numbers = {"chi2": chi2, "n_bands": len(galaxy.flux), "n_models": sampler.n_like}
@@ -68,7 +74,7 @@ def _fitted_model(galaxy: Measured, prior: BagpipesPrior) -> Any:
     return bagpipes.fitting.fitted_model(data, prior.fit_instructions(galaxy.redshift))
 
 
-def _run(fitted: Any, n_live: int, time_limit: float, seed: int | None) -> Any:
+def _run(fitted: Any, n_live: int, n_networks: int, time_limit: float, seed: int | None) -> Any:
     """Run nautilus as `bagpipes.fit` does, but with a seed, a time limit, and without files."""
     from nautilus import Sampler
 
@@ -77,7 +83,7 @@ def _run(fitted: Any, n_live: int, time_limit: float, seed: int | None) -> Any:
         fitted.lnlike,
         n_dim=fitted.ndim,
         n_live=n_live,
-        n_networks=4,
+        n_networks=n_networks,
         seed=seed,
     )
     if not sampler.run(n_eff=0, discard_exploration=False, timeout=time_limit, verbose=False):
