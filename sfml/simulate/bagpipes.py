@@ -110,6 +110,14 @@ def bagpipes_library(
     ----------
     Carnall et al. 2018, MNRAS 480, 4379 (Bagpipes); Bruzual & Charlot 2003, MNRAS 344, 1000;
     Draine & Li 2007, ApJ 657, 810; Charlot & Fall 2000, ApJ 539, 718.
+
+    Examples
+    --------
+    >>> from sfml import GAMA
+    >>> from sfml.simulate import bagpipes_library
+    >>> library = bagpipes_library(4, GAMA.only("g", "r", "i"), random_state=0)
+    >>> library.flux.shape
+    (4, 3)
     """
     prior = BagpipesPrior() if prior is None else prior
     final = None if path is None else _free_path(Path(path).expanduser())

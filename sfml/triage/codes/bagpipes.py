@@ -127,6 +127,16 @@ def fit_bagpipes(
     References
     ----------
     Carnall et al. 2018, MNRAS 480, 4379 (Bagpipes); Lange 2023, MNRAS 525, 3181 (nautilus).
+
+    Examples
+    --------
+    A fit takes minutes: no galaxy is chosen here, so that this runs.
+
+    >>> import sfml
+    >>> from sfml import triage
+    >>> X = sfml.make_mock_survey(20, n_templates=1000, random_state=0)
+    >>> triage.fit_bagpipes(X, [], n_live=400, random_state=0).columns[:3].tolist()
+    ['stellar_mass', 'stellar_mass_p16', 'stellar_mass_p84']
     """
     rows = _checked_rows(rows, tables.n_rows(X))
     galaxies = _chosen(X, rows, bands, ids)
