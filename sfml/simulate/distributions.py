@@ -28,7 +28,7 @@ class Uniform:
     Examples
     --------
     >>> from sfml.simulate import Uniform
-    >>> Uniform(0, 4).quantile(0.25)
+    >>> float(Uniform(0, 4).quantile(0.25))
     1.0
     """
 
@@ -74,7 +74,7 @@ class LogUniform(Uniform):
     Examples
     --------
     >>> from sfml.simulate import LogUniform
-    >>> round(LogUniform(0.1, 10).quantile(0.5), 6)
+    >>> round(float(LogUniform(0.1, 10).quantile(0.5)), 6)
     1.0
     """
 
