@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import warnings
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,7 @@ html_theme = "pydata_sphinx_theme"
 html_title = "sfml"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+toc_object_entries_show_parents = "hide"
 html_show_sourcelink = False
 html_theme_options = {
     "navbar_align": "left",
@@ -98,6 +100,12 @@ def skip_routing(app: Any, what: str, name: str, obj: Any, skip: bool, options: 
     return True if name.startswith("set_") and name.endswith("_request") else None
 
 
+def link_to_gallery(app: Any, name: str, content: list[str]) -> None:
+    """Let links to an example, which readers of the repository follow, lead to its page."""
+    content[0] = re.sub(r"\]\(\.\./examples/(plot_\w+)\.py\)", r"](gallery/\1.rst)", content[0])
+
+
 def setup(app: Any) -> None:
     """Connect what is above."""
+    app.connect("source-read", link_to_gallery)
     app.connect("autodoc-skip-member", skip_routing)

@@ -71,8 +71,8 @@ print(pipe["select"].report_)
 print(sfml.metrics.score_table(y_test, pipe.predict(X_test)).loc[["error", "NMAD"]].round(3))
 
 # %%
-# How good is the data?
-# ---------------------
-# Bands with many low signal-to-noise ratios say little; missing measurements are not counted.
-sfml.displays.LowSNRDisplay.from_catalogue(X, bands)
+# What six bands tell
+# -------------------
+# Scatter and its trend with mass, on galaxies that were not learnt from.
+sfml.displays.PredictionDisplay.from_estimator(pipe, X_test, y_test, target="stellar_mass")
 plt.show()

@@ -108,5 +108,6 @@ plt.show()
 # %%
 # Fig. 13: of the dust luminosity
 # -------------------------------
+# Both losses still fall where a training was cut short: more epochs would help.
 displays.LossCurveDisplay.from_estimator(pipe, target="dust_luminosity")
 plt.show()

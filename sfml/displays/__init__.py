@@ -16,6 +16,7 @@ from sfml.displays.pit import PITDisplay
 from sfml.displays.prediction import PredictionDisplay
 from sfml.displays.prior import PriorDisplay
 from sfml.displays.standardisation import StandardisationDisplay
+from sfml.displays.survey_coverage import SurveyCoverageDisplay
 
 __all__ = [
     "BinnedResidualDisplay",
@@ -28,4 +29,5 @@ __all__ = [
     "PredictionDisplay",
     "PriorDisplay",
     "StandardisationDisplay",
+    "SurveyCoverageDisplay",
 ]

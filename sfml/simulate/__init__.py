@@ -1,6 +1,7 @@
 """Learning from an SPS code directly: its models, observed as a survey would observe them."""
 
 from sfml.simulate.bagpipes import bagpipes_library
+from sfml.simulate.coverage import CoverageReport, coverage_report
 from sfml.simulate.curves import filter_files
 from sfml.simulate.distributions import LogUniform, Uniform
 from sfml.simulate.library import ModelLibrary
@@ -12,11 +13,13 @@ from sfml.simulate.two_sample import two_sample_auc
 
 __all__ = [
     "BagpipesPrior",
+    "CoverageReport",
     "LogUniform",
     "ModelLibrary",
     "SurveyNoise",
     "Uniform",
     "bagpipes_library",
+    "coverage_report",
     "filter_files",
     "make_training_survey",
     "mock_library",
