@@ -46,6 +46,7 @@ _SUBMODULES = (
     "metrics",
     "neural",
     "persistence",
+    "report",
     "scale",
     "selection",
     "simulate",

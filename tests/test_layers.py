@@ -39,6 +39,7 @@ LAYERS = [
     {"pipeline"},
     {"triage", "explain"},
     {"displays", "export", "scale"},
+    {"report"},
     {""},  # `import sfml` uses everything: for those on top alone
     {"cli"},
     {"__main__"},

@@ -340,6 +340,34 @@ class GamaSampleSelector(TransformerMixin, BaseEstimator):
         rules, photometry = self._read_unfitted(X)
         return pd.DataFrame(rules.rejected(photometry, y), index=index_of(X))
 
+    def funnel(self, X: Any, y: Any = None) -> SelectionReport:
+        """Count what the fitted cuts reject of any catalogue.
+
+        Parameters
+        ----------
+        X : table or array of shape (n_galaxies, n_columns)
+            Catalogue.
+        y : array-like of shape (n_galaxies, n_targets), default=None
+            Targets in dex, for the cut in stellar mass.
+
+        Returns
+        -------
+        SelectionReport
+
+        Examples
+        --------
+        >>> from sfml import GamaSampleSelector, make_mock_survey
+        >>> X = make_mock_survey(n_galaxies=300, n_templates=2000, random_state=0)
+        >>> selector = GamaSampleSelector().fit(X[:200])
+        >>> selector.funnel(X[200:]).n_galaxies
+        100
+        """
+        check_is_fitted(self)
+        tables.check_same_rows(X, y)
+        photometry, rules = self._read(X), self.rules_
+        cuts = rules.rejected(photometry, y)
+        return count_funnel(cuts, rules.describe(), photometry.flux, rules.layout.band_names)
+
     def split(self, values: Any) -> Photometry:
         """Tell the columns that `transform` gives apart.
 
