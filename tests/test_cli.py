@@ -30,7 +30,10 @@ FIGURES = {
     *(f"fig{i:02d}_learning_{target}.png" for i, target in enumerate(sfml.TARGETS, start=11)),
     "intervals_coverage.png",
 }
-TABLES = {"funnel.csv", "scores.csv", "predictions.csv", "model.safetensors", "test.parquet"}
+TABLES = {
+    *("funnel.csv", "scores.csv", "predictions.csv"),
+    *("model.safetensors", "test.parquet", "report.html"),
+}
 
 
 @pytest.fixture
@@ -118,8 +121,10 @@ class TestDemo:
             program, *arguments = line.split()
             assert program == "sfml"
             assert main(arguments) == 0
-        (done[0] / "predictions.parquet").unlink()
-        (done[0] / "predictions.parquet.README.md").unlink(missing_ok=True)
+        made = names(done[0]) - FIGURES - TABLES
+        assert {"predictions.parquet", "report-of-the-model.html"} <= made
+        for name in made:
+            (done[0] / name).unlink()
 
 
 def test_a_second_demo_takes_a_fresh_folder(in_folder, monkeypatch, capsys):

@@ -96,6 +96,7 @@ class Demo:
         self._draw(
             PaperFigures(default, survey=survey, train=train, test=test, truth="mock label"), output
         )
+        self._report(default, others, test, output)
 
     def _make_survey(self) -> Galaxies:
         self._head("Mock survey")
@@ -222,9 +223,26 @@ class Demo:
         for name, figure in figures.draw():
             self._say(f"  {output.write(f'{name}.png', figure.savefig)}")
 
+    def _report(
+        self,
+        pipeline: sfml.StarFormationPipeline,
+        others: dict[str, sfml.StarFormationPipeline],
+        test: Galaxies,
+        output: OutputFolder,
+    ) -> None:
+        if find_spec("matplotlib") is None:
+            return
+        from sfml.report import Report
+
+        baselines = {_HEADINGS[name].replace("\n", " "): model for name, model in others.items()}
+        title = 'Recipe "sfml" on the test galaxies of a mock survey'
+        html = Report(pipeline, *test, baselines=baselines, title=title).to_html()
+        output.write("report.html", lambda path: path.write_text(html, encoding="utf-8"))
+
     def _say_how_to_go_on(self, output: OutputFolder, seconds: float) -> None:
         self._head(f"Done in {seconds:.0f} s")
         for name, what in {
+            "report.html": "one page on all of it: open it in a browser",
             "scores.csv": "all scores",
             "funnel.csv": "the paper's selection, cut by cut",
             "predictions.csv": "medians, 16th and 84th percentiles, flags of the test galaxies",
@@ -239,7 +257,7 @@ class Demo:
             "Try next:\n"
             f"  sfml inspect {model}\n"
             f"  sfml predict {model} {catalogue} -o {output.path / 'predictions.parquet'}\n"
-            f"  sfml evaluate {model} {catalogue}"
+            f"  sfml report {model} {catalogue} -o {output.path / 'report-of-the-model.html'}"
         )
 
     def _head(self, text: str) -> None:

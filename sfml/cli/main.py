@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from types import ModuleType
 
 from sfml import __version__
-from sfml.cli import convert, demo_command, evaluate, inspect, predict, train
+from sfml.cli import convert, demo_command, evaluate, inspect, predict, report, train
 from sfml.cli.options import UsageError, read_config
 from sfml.cli.terminal import Terminal
 
@@ -20,6 +20,7 @@ _COMMANDS: dict[str, ModuleType] = {
     "train": train,
     "predict": predict,
     "evaluate": evaluate,
+    "report": report,
     "inspect": inspect,
     "convert": convert,
     "demo": demo_command,

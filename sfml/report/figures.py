@@ -96,17 +96,10 @@ def calibration(labels: np.ndarray, outcome: Outcome, targets: list[str]) -> str
     def pit(ax: Any) -> None:
         displays.PITDisplay.from_predictions(*given, targets=targets, ax=ax)
 
+    alt = "Histogram of the probability integral transform of each target"
     return grid(
-        [
-            draw((4.8, 5.8), "Share of the labels within intervals against its nominal", covered),
-            draw(
-                (3.4 * len(targets), 3.4),
-                "Histogram of the probability integral transform of each target",
-                pit,
-                len(targets),
-            ),
-        ]
-    )
+        [draw((4.8, 5.8), "Share of the labels within intervals, against nominal", covered)]
+    ) + draw((3.4 * len(targets), 3.4), alt, pit, len(targets))
 
 
 def learning_curves(history: Mapping[str, pd.DataFrame]) -> str:

@@ -41,8 +41,8 @@ def table(
     """
     formats = formats or {}
     heads = "".join(
-        f'<th scope="col" aria-sort="none"><button type="button">{escape(str(column))}'
-        '<span class="order" aria-hidden="true"></span></button></th>'
+        f'<th scope="col" aria-sort="none"{_class_of(frame[column])}><button type="button">'
+        f'{escape(str(column))}<span class="order" aria-hidden="true"></span></button></th>'
         for column in frame
     )
     rows = []
@@ -57,6 +57,10 @@ def table(
         f'aria-label="{escape(caption)}"><table><caption>{escape(caption)}</caption>'
         f"<thead><tr>{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
     )
+
+
+def _class_of(column: pd.Series) -> str:
+    return ' class="number"' if pd.api.types.is_numeric_dtype(column) else ""
 
 
 def _cell(value: Any, write: Callable[[Any], str] | None, tag: str) -> str:
