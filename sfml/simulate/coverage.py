@@ -59,7 +59,8 @@ class CoverageReport:
     def __repr__(self) -> str:
         lines = [
             f"CoverageReport: {self.real_outside:.1%} of the real galaxies are unlike the "
-            f"simulated ones, {self.simulated_outside:.1%} the other way round ({_RATE:.0%} expected)"
+            f"simulated ones, {self.simulated_outside:.1%} the other way round "
+            f"({_RATE:.0%} expected)"
         ]
         for kind, table in (("band", self.bands), ("colour", self.colours)):
             for name in [name for name in self.not_covered if name in table.index]:
