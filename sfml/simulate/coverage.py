@@ -41,6 +41,16 @@ class CoverageReport:
         simulated), and ``n``, the number of real galaxies compared.
     threshold : float
         Share of real galaxies outside beyond which a band or colour counts as not covered.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from sfml.simulate import CoverageReport
+    >>> names = ["outside", "offset", "width", "n"]
+    >>> bands = pd.DataFrame([[0.01, 0.0, 1.0, 600]], index=["g"], columns=names)
+    >>> colours = pd.DataFrame([[0.3, 0.5, 1.2, 600]], index=["g - r"], columns=names)
+    >>> CoverageReport(0.02, 0.01, bands, colours, threshold=0.05).not_covered
+    ['g - r']
     """
 
     real_outside: float
