@@ -90,7 +90,7 @@ def test_arrays_have_a_shape(name):
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", *sorted(ROOT.glob("docs/*.md"))]
-WITH_CODE = ["README.md", "CONTRIBUTING.md"]
+WITH_CODE = ["README.md", "docs/tour.md", "CONTRIBUTING.md"]
 WITH_CODE += [f"docs/{name}.md" for name in ("contract", "io", "missing", "simulate", "surveys")]
 
 
@@ -122,7 +122,8 @@ def test_what_documents_name_exists(document):
     paths = re.findall(r"\b((?:sfml|tests|benchmarks|examples|docs)/[\w/-]+(?:\.\w+)?)\b", text)
     links = re.findall(r"\]\((?!https?:)([^)#]+)\)", text)
     folder = (ROOT / document).parent
-    assert not [path for path in paths if not (ROOT / path).exists()]
+    made = "docs/_build"  # by `make docs`
+    assert not [p for p in paths if not (ROOT / p).exists() and not p.startswith(made)]
     assert not [link for link in links if not (folder / link).exists()]
 
 
