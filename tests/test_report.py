@@ -198,7 +198,7 @@ def test_models_must_be_comparable(pipe, survey, test):
     X, y = survey
     other = sfml.make_star_formation_pipeline(
         method="random_forest", targets=("sfr", "stellar_mass"), random_state=0
-    ).fit(X[:N_TRAIN], y[:N_TRAIN])
+    ).fit(X[:N_TRAIN], y.iloc[:N_TRAIN][["sfr", "stellar_mass"]])
     with pytest.raises(ValueError, match="must predict the same targets"):
         Report(pipe, *test, baselines={"other": other})
     with pytest.raises(TypeError, match="StarFormationPipeline"):
@@ -291,3 +291,13 @@ def test_it_works_in_a_browser(html, tmp_path, width):
     assert found["order"] == "descending"
     assert found["drawn"] == found["images"] >= 20
     assert found["overflow"] <= 0
+
+
+def test_selections_and_expectations_show_themselves_in_notebooks(report):
+    shown = report.funnel._repr_html_()
+    assert f"{report.n_galaxies - 1:,} of {report.n_galaxies:,} galaxies are selected" in shown
+    assert "galaxies in which a band is missing: FUV" in shown
+    shown = report.expected._repr_html_()
+    assert f"{report.n_galaxies - 1:,} galaxies have a prediction, 1 have none." in shown
+    assert shown.count("<table") == 2
+    Tags(shown)

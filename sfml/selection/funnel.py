@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from html import escape
 from typing import NamedTuple
 
 import numpy as np
@@ -75,13 +76,22 @@ class SelectionReport:
             ).rstrip()
             for row in rows
         ]
-        if self.missing:
-            gaps = ", ".join(f"{band} {count:,}" for band, count in self.missing.items())
-            lines.append(f"galaxies in which a band is missing: {gaps}")
-        return "\n".join(lines)
+        return "\n".join([*lines, *self._gaps()])
+
+    def _gaps(self) -> list[str]:
+        if not self.missing:
+            return []
+        gaps = ", ".join(f"{band} {count:,}" for band, count in self.missing.items())
+        return [f"galaxies in which a band is missing: {gaps}"]
 
     def _repr_html_(self) -> str:
-        return self.to_frame().to_html()
+        return "".join(
+            [
+                f"<p>{self.n_selected:,} of {self.n_galaxies:,} galaxies are selected.</p>",
+                self.to_frame().to_html(),
+                *(f"<p>{escape(line)}</p>" for line in self._gaps()),
+            ]
+        )
 
 
 def count_funnel(

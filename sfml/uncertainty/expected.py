@@ -140,3 +140,12 @@ class ExpectedScores(NamedTuple):
         ]
         lines += [f"  {name}: {share:.1%}" for name, share in self.reasons.items() if share > 0]
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        first, *_ = str(self).splitlines()
+        raised = self.reasons[self.reasons > 0].map("{:.1%}".format).to_frame("share of galaxies")
+        return (
+            f"<p>{first}</p>{self.scores.round(3).to_html()}"
+            f"<p>{self.out_of_domain:.1%} are unlike those of training.</p>"
+            f"{raised.to_html() if len(raised) else ''}"
+        )
