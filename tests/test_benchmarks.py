@@ -15,9 +15,11 @@ BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 QUICK = {
     "ablation.py": [],
     "bench_cli.py": [],
+    "bench_coverage.py": [],
     "bench_grid.py": [],
     "bench_intervals.py": ["--methods", "mlp", "random_forest"],
     "bench_learning_curve.py": [],
+    "bench_library.py": [],
     "bench_missing.py": [],
     "bench_peers.py": ["--methods", "sfml, complete", "sklearn MLP", "sklearn HGB"],
     "bench_predict.py": ["--recipe", "sfml"],
@@ -62,6 +64,21 @@ def test_peers_are_compared_on_a_small_survey(tmp_path: Path) -> None:
     assert (table["sigma_dust_luminosity"] < 0.3).all()
     assert (table[["fit_s", "predict_per_s", "peak_mb"]] > 0).all(axis=None)
     assert figure.stat().st_size > 10_000
+
+
+@pytest.mark.slow
+def test_predictions_stand_beside_fits_and_a_second_run_keeps_the_first(tmp_path: Path) -> None:
+    pytest.importorskip("bagpipes")
+    first = run("bench_bagpipes.py", tmp_path, timeout=600)
+    assert "2 galaxies, 6 free parameters, 25 live points" in first
+    table = pd.read_csv(tmp_path / "table.csv", index_col=0)
+    assert list(table) == list(sfml.TARGETS)
+    assert table.loc["truth covered, Bagpipes"].between(0, 1).all()
+    assert (tmp_path / "bagpipes.png").stat().st_size > 10_000
+    again = run("bench_bagpipes.py", tmp_path, timeout=120)
+    compared = [printed.split("live points")[1].split("seconds")[0] for printed in (first, again)]
+    assert compared[0] == compared[1]
+    assert "models a second" not in again
 
 
 @pytest.mark.usefixtures("benchmarks")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 
 import numpy as np
@@ -34,8 +35,10 @@ def galaxies() -> pd.DataFrame:
 def asked(monkeypatch) -> list:
     """What each galaxy's fit is asked for, of a stand-in that knows the answer at once."""
     asked = []
+    takes = set(inspect.signature(fits_module.sample_posterior).parameters) - {"galaxy"}
 
     def sample(galaxy, **options):
+        assert options.keys() == takes
         asked.append((galaxy, options))
         middle = np.log10(galaxy.flux[0])
         samples = {name: middle + np.linspace(-1, 1, 101) for name in TARGETS}

@@ -160,6 +160,7 @@ def fit_bagpipes(
             {
                 "prior": prior,
                 "n_live": n_live,
+                "n_networks": n_networks,
                 "time_limit": time_limit,
                 "seed": seed,
             },
