@@ -241,6 +241,17 @@ def find_kept(names: Sequence[str], keep: Sequence[str], redshift: str | None) -
     return [name for name in names if name in keep]
 
 
+def split_of(card: Mapping[str, Any], model: Path) -> dict[str, Any]:
+    """Give the fraction and seed by which `sfml train` kept galaxies aside, from a model's card."""
+    split = card.get("test")
+    if not split or not split["fraction"]:
+        raise UsageError(
+            f"{model} does not say which galaxies were kept aside: it was not made by `sfml "
+            "train`, or with --test-fraction 0. Leave --held-out out."
+        )
+    return dict(split)
+
+
 def is_held_out(X: Any, bands: BandSet, fraction: float, seed: int) -> np.ndarray:
     """Draw the galaxies to test with, each by its own fluxes and redshift.
 

@@ -8,7 +8,13 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sfml.cli.options import UsageError, add_columns, add_common, assignment, whole_number
+from sfml.cli.options import (
+    add_columns,
+    add_common,
+    add_held_out,
+    add_labels,
+    whole_number,
+)
 from sfml.cli.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -36,20 +42,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add what the command takes."""
     parser.add_argument("model", type=Path, metavar="MODEL", help="a model that sfml has saved")
     parser.add_argument("catalogue", type=Path, metavar="CATALOGUE", help="file of the galaxies")
-    parser.add_argument(
-        "--label",
-        type=assignment,
-        action="append",
-        default=[],
-        metavar="TARGET=COLUMN",
-        help="column of a target's label (default: as in training, as the target, or as in GAMA's "
+    add_labels(
+        parser,
+        "column of a target's label (default: as in training, as the target, or as in GAMA's "
         "MagPhys)",
     )
-    parser.add_argument(
-        "--held-out",
-        action="store_true",
-        help="score only the galaxies that `sfml train` kept aside of this catalogue",
-    )
+    add_held_out(parser, "score")
     parser.add_argument(
         "--batch-rows",
         type=whole_number(1),
@@ -65,10 +63,11 @@ def run(options: argparse.Namespace, terminal: Terminal) -> int:
     """Score a model."""
     import pandas as pd
 
+    from sfml.cli.catalogue import split_of
     from sfml.persistence import load, read_card
 
     pipe, card = load(options.model), read_card(options.model)
-    split = _split_of(card, options) if options.held_out else None
+    split = split_of(card, options.model) if options.held_out else None
     results = list(_batches(pipe, card, split, options, terminal))
     predicted = pd.concat([each[0] for each in results], ignore_index=True)
     labels = pd.concat([each[1] for each in results], ignore_index=True)
@@ -141,16 +140,6 @@ def say_scores(scores: pd.DataFrame, what: str, terminal: Terminal) -> None:
     terminal.say(f"scores of {what}, in dex")
     terminal.say(scores.to_string(float_format=lambda value: f"{value:.4f}"))
     terminal.say()
-
-
-def _split_of(card: dict[str, Any], options: argparse.Namespace) -> dict[str, Any]:
-    split = card.get("test")
-    if not split or not split["fraction"]:
-        raise UsageError(
-            f"{options.model} does not say which galaxies were kept aside: it was not made by "
-            "`sfml train`, or with --test-fraction 0. Leave --held-out out."
-        )
-    return dict(split)
 
 
 def _batches(

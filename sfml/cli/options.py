@@ -123,6 +123,27 @@ def add_columns(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_labels(parser: argparse.ArgumentParser, text: str) -> None:
+    """Add the option that says what the columns of labels are called in a catalogue."""
+    parser.add_argument(
+        "--label",
+        type=assignment,
+        action="append",
+        default=[],
+        metavar="TARGET=COLUMN",
+        help=text,
+    )
+
+
+def add_held_out(parser: argparse.ArgumentParser, what: str) -> None:
+    """Add the option that keeps to the galaxies which training has not seen."""
+    parser.add_argument(
+        "--held-out",
+        action="store_true",
+        help=f"{what} only the galaxies that `sfml train` kept aside of this catalogue",
+    )
+
+
 def read_config(path: Path, parser: argparse.ArgumentParser, command: str) -> dict[str, Any]:
     """Read the settings of a command from a TOML file.
 

@@ -6,7 +6,14 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from sfml.cli.options import UsageError, add_columns, add_common, assignment
+from sfml.cli.options import (
+    UsageError,
+    add_columns,
+    add_common,
+    add_held_out,
+    add_labels,
+    assignment,
+)
 from sfml.cli.terminal import Terminal
 
 HELP = "write one HTML page on a model and a catalogue"
@@ -36,20 +43,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="the page (default: %(default)s)",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace the page if it is there")
-    parser.add_argument(
-        "--label",
-        type=assignment,
-        action="append",
-        default=[],
-        metavar="TARGET=COLUMN",
-        help="column of a target's label (default: as in training, as the target, or as in GAMA's "
+    add_labels(
+        parser,
+        "column of a target's label (default: as in training, as the target, or as in GAMA's "
         "MagPhys; without any, the page is without scores)",
     )
-    parser.add_argument(
-        "--held-out",
-        action="store_true",
-        help="report only on the galaxies that `sfml train` kept aside of this catalogue",
-    )
+    add_held_out(parser, "report on")
     parser.add_argument(
         "--baseline",
         type=assignment,
@@ -92,7 +91,13 @@ def _read(
     """Read the catalogue, and its labels if it has any."""
     import numpy as np
 
-    from sfml.cli.catalogue import find_labels, is_held_out, open_with_bands, read_labels
+    from sfml.cli.catalogue import (
+        find_labels,
+        is_held_out,
+        open_with_bands,
+        read_labels,
+        split_of,
+    )
 
     select, targets = pipe["select"], pipe["regress"].targets_
     inputs = list(select.feature_names_in_)
@@ -108,12 +113,7 @@ def _read(
     table = reader.read()
     kept = np.ones(len(table), dtype=bool)
     if options.held_out:
-        split = card.get("test")
-        if not split or not split["fraction"]:
-            raise UsageError(
-                f"{options.model} does not say which galaxies were kept aside: it was not made by "
-                "`sfml train`, or with --test-fraction 0. Leave --held-out out."
-            )
+        split = split_of(card, options.model)
         kept = is_held_out(table, select.bands_, split["fraction"], split["seed"])
     table = table[kept].reset_index(drop=True)
     if not all(target in labels for target in targets):

@@ -13,6 +13,7 @@ from sfml.cli.options import (
     add_bands,
     add_columns,
     add_common,
+    add_labels,
     assignment,
     check_output,
     name_list,
@@ -89,13 +90,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="A,B,...",
         help="what to predict (default: stellar_mass,sfr,dust_luminosity)",
     )
-    parser.add_argument(
-        "--label",
-        type=assignment,
-        action="append",
-        default=[],
-        metavar="TARGET=COLUMN",
-        help="column of a target's label, and of its percentiles as sfr_p16 and sfr_p84 (default: "
+    add_labels(
+        parser,
+        "column of a target's label, and of its percentiles as sfr_p16 and sfr_p84 (default: "
         "columns named as the target, or as in GAMA's MagPhys)",
     )
     parser.add_argument(
