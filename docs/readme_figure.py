@@ -20,6 +20,7 @@ from sfml.displays import PredictionDisplay
 
 
 def main(path: str) -> None:
+    """Train, predict and draw."""
     X_train, X_test, y_train, y_test = catalogues.split(*catalogues.load(path, quick=False))
     pipe = sfml.make_star_formation_pipeline(random_state=0).fit(X_train, y_train)
     y_pred = pipe.predict_quietly(X_test)
