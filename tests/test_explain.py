@@ -528,3 +528,27 @@ def test_best_extra_band_is_right_where_the_truth_is_known():
     assert abs(np.mean(both[:, 0] - both[:, 1])) < 0.03
     chosen = realised.to_numpy()[np.arange(len(asked)), expected.to_numpy().argmin(axis=1)]
     assert chosen.mean() < 0.9 * realised.to_numpy().mean()
+
+
+def test_nearest_galaxies_are_those_of_the_standardised_inputs():
+    X, y = sfml.make_mock_survey(200, n_templates=2000, random_state=3, return_X_y=True)
+    X.loc[X.index[[5, 150]], "Z"] = -1.0
+    pipe = sfml.make_star_formation_pipeline(method="random_forest", random_state=0)
+    pipe.fit(X[:100], y[:100])
+    distances, rows = sfml.explain.nearest_galaxies(pipe, X[100:], X[:100], n_neighbors=100 - 1)
+    inputs = np.asarray(pipe[:-1].transform(X))
+    expected = np.linalg.norm(inputs[120] - inputs[rows[20]], axis=1)
+    complete = np.isfinite(expected)
+    assert complete.sum() > 50
+    np.testing.assert_allclose(distances[20][complete], expected[complete])
+    assert (np.diff(distances[20]) >= 0).all()
+    assert 5 not in rows
+    assert (rows[50] == -1).all()
+    assert np.isnan(distances[50]).all()
+    itself, found = sfml.explain.nearest_galaxies(pipe, X[:5], X[:100], n_neighbors=1)
+    assert found[:, 0].tolist() == [0, 1, 2, 3, 4]
+    np.testing.assert_allclose(itself, 0, atol=1e-6)
+    with pytest.raises(ValueError, match=r"n_neighbors=100.*it has 99 among 100"):
+        sfml.explain.nearest_galaxies(pipe, X, X[:100], n_neighbors=100)
+    with pytest.raises(ValueError, match="positive integer"):
+        sfml.explain.nearest_galaxies(pipe, X, X, n_neighbors=0)

@@ -9,6 +9,7 @@ dependency (``pip install "sfml[plot]"``), is imported when something is drawn.
 from sfml.displays.binned_residual import BinnedResidualDisplay
 from sfml.displays.coverage import CoverageDisplay
 from sfml.displays.distribution import DistributionDisplay
+from sfml.displays.galaxy import GalaxyDisplay
 from sfml.displays.loss_curve import LossCurveDisplay
 from sfml.displays.low_snr import LowSNRDisplay
 from sfml.displays.network import NetworkDisplay
@@ -22,6 +23,7 @@ __all__ = [
     "BinnedResidualDisplay",
     "CoverageDisplay",
     "DistributionDisplay",
+    "GalaxyDisplay",
     "LossCurveDisplay",
     "LowSNRDisplay",
     "NetworkDisplay",

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from sfml import displays
-from sfml.displays.base import BLUE, CALIBRATION_LEVELS, VERMILLION, plain_name
+from sfml.displays.base import CALIBRATION_LEVELS, plain_name
+from sfml.displays.galaxy import draw_sed
 from sfml.report.outcome import Outcome
 from sfml.report.page import figure
 
@@ -131,29 +132,14 @@ class _History:
 def spectral_energy_distribution(
     wavelengths: np.ndarray, flux: np.ndarray, error: np.ndarray | None, unit: str, name: str
 ) -> str:
-    """Draw the fluxes of one galaxy; a flux of 3 sigma or less is drawn as a limit."""
-    error = np.zeros_like(flux) if error is None else error
-    known = np.isfinite(flux)
-    detected = known & (flux > 3 * error) & (flux > 0)
-    limits = known & ~detected
+    """Draw the fluxes of one galaxy."""
 
     def drawing(ax: Any) -> None:
-        ax.errorbar(
-            wavelengths[detected], flux[detected], error[detected], fmt="o", color=BLUE, ms=4
-        )
-        highest = np.maximum(flux[limits], 0) + 3 * error[limits]
-        ax.plot(wavelengths[limits], highest, "v", color=VERMILLION, ms=5, label="3-sigma limit")
-        missing = wavelengths[~known]
-        if len(missing):
-            low = ax.get_xaxis_transform()
-            ax.plot(missing, np.full(len(missing), 0.03), "|", transform=low, color="0.5")
-        ax.set(xscale="log", yscale="log", xlabel="wavelength / micron", ylabel=f"flux / {unit}")
+        draw_sed(ax, wavelengths, flux, error, unit)
         ax.set_title(name)
-        if limits.any():
-            ax.legend(frameon=False)
 
     alt = (
-        f"Fluxes of {name} against wavelength: {detected.sum()} bands detected, {limits.sum()} "
-        f"limits, {(~known).sum()} missing."
+        f"Fluxes of {name} against wavelength; {np.isfinite(flux).sum()} of {len(flux)} bands are "
+        "measured."
     )
     return draw((4.6, 3.4), alt, drawing)
