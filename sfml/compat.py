@@ -67,7 +67,7 @@ def step_params(pipe: Any, params: Mapping[str, Any]) -> dict[str, dict[str, Any
                 f"fit was given {', '.join(unknown)}, but the steps are {', '.join(names)}."
             )
         params = {
-            f"{last}__{name}" if name == "sample_weight" else name: value
+            f"{last}__{name}" if name in ("sample_weight", "groups") else name: value
             for name, value in params.items()
         }
     routed = pipe._check_method_params(method="fit", props=params)

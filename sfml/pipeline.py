@@ -24,7 +24,7 @@ from sfml.photometry import REDSHIFT_COLUMNS
 from sfml.photometry.guard import part_of_catalogue
 from sfml.recipes import ALL_TARGETS, CUTS, NOISE_FACTOR, RECIPES, make_estimator
 from sfml.regressor import StarFormationRegressor
-from sfml.regressor.hold_back import row_keys
+from sfml.regressor.hold_back import group_keys, row_keys
 from sfml.selection import GamaSampleSelector
 from sfml.targets import REDSHIFT, TARGETS
 from sfml.uncertainty.expected import ExpectedScores
@@ -100,7 +100,7 @@ class StarFormationPipeline(Pipeline):
             `StarFormationRegressor.fit`.
         **params : dict
             Parameters of the steps' `fit`, as ``step__parameter``, or as scikit-learn's metadata
-            routing has them. ``sample_weight`` is the last step's.
+            routing has them. ``sample_weight`` and ``groups`` are the last step's.
 
         Returns
         -------
@@ -118,7 +118,13 @@ class StarFormationPipeline(Pipeline):
         return self
 
     def refit(
-        self, X: Any, y: Any, sample_weight: Any = None, *, warm_start: bool = True
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        groups: Any = None,
+        warm_start: bool = True,
     ) -> StarFormationPipeline:
         """Train the last step again, on more galaxies, with the transformers as they are.
 
@@ -130,6 +136,8 @@ class StarFormationPipeline(Pipeline):
             Their targets, in dex.
         sample_weight : array-like of shape (n_galaxies,), default=None
             How much each galaxy counts.
+        groups : array-like of shape (n_galaxies,), default=None
+            Group of each galaxy, if `fit` was given groups.
         warm_start : bool, default=True
             Whether to go on from the regressors of the last fit; those that cannot start anew.
 
@@ -143,7 +151,8 @@ class StarFormationPipeline(Pipeline):
         before = regress.warm_start
         regress.set_params(warm_start=warm_start)
         try:
-            self._fit_last(self._first.transform(X), X, y, {"sample_weight": sample_weight})
+            params = {"sample_weight": sample_weight, "groups": groups}
+            self._fit_last(self._first.transform(X), X, y, params)
         finally:
             regress.set_params(warm_start=before)
         return self
@@ -523,14 +532,16 @@ class StarFormationPipeline(Pipeline):
             **params,
         )
 
-    def _chunk_inputs(self, X: Any, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """Transform a chunk of a catalogue to learn from; give its row keys too.
+    def _chunk_inputs(
+        self, X: Any, groups: Any, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Transform a chunk of a catalogue to learn from; give the keys of its rows or groups too.
 
         Half of the galaxies are shown as they might have been observed instead, if any are to be.
         """
         with part_of_catalogue():
             values = np.asarray(self._first.transform(X))
-        keys = row_keys(values)
+        keys = row_keys(values) if groups is None else group_keys(groups, len(values))
         if self._first.varies():
             as_observed = rng.random((len(values), 1)) < 0.5
             values = np.where(as_observed, values, self._first.vary(values, rng))
@@ -614,10 +625,10 @@ class PipelineChunks(NamedTuple):
         return int(self.catalogue.chunk_rows)
 
     def chunks(self, seed: int) -> Iterator[tuple[np.ndarray, Any, np.ndarray]]:
-        """Give inputs, labels and row keys of each chunk."""
+        """Give inputs, labels and keys of each chunk."""
         rng = np.random.default_rng([seed, 1])
-        for X, y in self.catalogue.chunks(seed):
-            inputs, keys = self.pipe._chunk_inputs(X, rng)
+        for X, y, groups in self.catalogue.chunks(seed):
+            inputs, keys = self.pipe._chunk_inputs(X, groups, rng)
             yield inputs, y, keys
 
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.linear_model import Ridge
 
-from sfml import StarFormationRegressor
-from sfml.regressor.hold_back import FEWEST, draw_numbers, row_keys
+from sfml import StarFormationRegressor, make_mock_survey, make_star_formation_pipeline
+from sfml.regressor.hold_back import FEWEST, draw_numbers, group_keys, row_keys
 
 tables = st.integers(1, 4).flatmap(
     lambda n_columns: arrays(
@@ -121,3 +121,57 @@ def test_few_galaxies_are_all_learnt_from(data):
     for n, n_learnt in ((FEWEST - 1, FEWEST - 1), (FEWEST, 0.8 * FEWEST)):
         assert len(learnt(X[:n], y[:n])) == n_learnt
     assert len(learnt(X, y, calibration_fraction=None)) == 400
+
+
+@pytest.fixture(scope="module")
+def galaxies():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(600, 3))
+    return X, X @ [0.1, 0.2, 0.3] + 10, np.repeat(np.arange(100) + 2**60, 6)
+
+
+class TestGroups:
+    """Galaxies of one group are held back together."""
+
+    def test_a_group_is_learnt_or_held_back_as_a_whole(self, galaxies):
+        X, y, groups = galaxies
+        fitted = StarFormationRegressor(Ridge(), targets=["stellar_mass"], random_state=0)
+        fitted.fit(X, y, groups=groups)
+        learnt = np.isin(row_keys(X), fitted.learnt_keys_).reshape(100, 6)
+        assert (learnt.all(axis=1) | ~learnt.any(axis=1)).all()
+        assert 60 <= learnt.all(axis=1).sum() <= 95
+        assert fitted.n_calibration_ == 6 * (~learnt.any(axis=1)).sum()
+        without = StarFormationRegressor(Ridge(), targets=["stellar_mass"], random_state=0)
+        alone = np.isin(row_keys(X), without.fit(X, y).learnt_keys_).reshape(100, 6)
+        assert (alone.any(axis=1) & ~alone.all(axis=1)).any()
+
+    @pytest.mark.parametrize("kind", [int, float, str, object])
+    def test_groups_may_be_of_any_kind_and_order(self, galaxies, kind):
+        groups = galaxies[2].astype(str).astype(object) if kind is object else galaxies[2]
+        groups = groups.astype(kind)
+        order = np.random.default_rng(1).permutation(len(groups))
+        np.testing.assert_array_equal(
+            group_keys(groups[order], 600), group_keys(groups, 600)[order]
+        )
+        n_groups = 1 if kind is float else 100  # neighbours beyond 2^53 are one float
+        assert len(np.unique(group_keys(groups, 600))) == n_groups
+
+    def test_a_pipeline_passes_them_on(self):
+        X, y = make_mock_survey(400, n_templates=2000, random_state=0, return_X_y=True)
+        groups = np.arange(400) // 4
+        pipe = make_star_formation_pipeline(method="random_forest", random_state=0)
+        kept = pipe.fit(X, y, groups=groups)[0].transform(X)
+        learnt = np.isin(row_keys(pipe[:-1].transform(X)), pipe[-1].learnt_keys_)
+        usable = np.isfinite(np.asarray(kept)).any(axis=1)
+        shares = [learnt[usable & (groups == group)].mean() for group in range(100)]
+        assert set(shares) == {0.0, 1.0}
+        pipe.refit(X, y, groups=groups)
+        assert pipe[-1].n_calibration_ == (usable & ~learnt).sum()
+
+    def test_mistakes_are_named(self, galaxies):
+        X, y, groups = galaxies
+        regressor = StarFormationRegressor(Ridge(), targets=["stellar_mass"])
+        with pytest.raises(ValueError, match=r"one value per galaxy, shape \(600,\); got shape"):
+            regressor.fit(X, y, groups=groups[:10])
+        with pytest.raises(ValueError, match="1 of 600 are missing"):
+            regressor.fit(X, y, groups=np.r_[np.nan, np.ones(599)])

@@ -212,3 +212,16 @@ def test_the_mock_library_has_the_mock_surveys_galaxies():
 def test_the_mock_library_refuses_bands_without_spectrum():
     with pytest.raises(ValueError, match=r"serve bands from 0\.1 to 1000 micron"):
         mock_library(10, BandSet(["g", "radio"], [0.48, 2e5]))
+
+
+def test_some_models_are_taken_by_position_or_by_mask():
+    library = ModelLibrary(**parts())
+    taken = library.take([2, 0])
+    np.testing.assert_array_equal(taken.redshift, [0.3, 0.1])
+    np.testing.assert_array_equal(taken.flux, library.flux[[2, 0]])
+    assert taken.parameters["umin"].tolist() == [2.0, 0.5]
+    assert taken.parameters.index.tolist() == [0, 1]
+    assert (taken.units, taken.prior) == (library.units, library.prior)
+    same(library.take(np.array([True, False, True])), library.take([0, 2]))
+    with pytest.raises(IndexError, match="out of bounds"):
+        library.take([3])

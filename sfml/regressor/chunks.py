@@ -14,7 +14,7 @@ from sfml.targets import read_posterior, read_targets
 
 
 class GalaxyChunks(Protocol):
-    """Inputs, labels and row keys of galaxies, in another order each time.
+    """Inputs, labels and keys of galaxies, in another order each time.
 
     `n_rows` is how many there are in all, and `chunk_rows` the most in one chunk.
     """
@@ -23,7 +23,7 @@ class GalaxyChunks(Protocol):
     chunk_rows: int
 
     def chunks(self, seed: int) -> Iterator[tuple[np.ndarray, Any, np.ndarray]]:
-        """Give X, (n, n_features), y and the row keys, (n,), of each chunk."""
+        """Give X, (n, n_features), y and the keys of the rows or their groups, (n,), of each."""
         ...
 
 

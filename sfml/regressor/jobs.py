@@ -83,8 +83,8 @@ def check_can_learn(
     kind = type(estimator).__name__
     if chunked and not has_fit_parameter(estimator, "chunks"):
         raise ValueError(
-            f"Networks alone can learn from more rows than fit in memory; {kind} cannot. Fit it to "
-            'a sample, or use method="mlp".'
+            f"Only networks can learn in chunks, as fit_dataset and fit_library give them; {kind} "
+            'cannot. Use method="mlp", or fit it to a sample in memory.'
         )
     if target.ndim > 1 and not get_tags(estimator).target_tags.multi_output:
         raise ValueError(

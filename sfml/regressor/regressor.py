@@ -23,7 +23,7 @@ from sfml.parallel import run_jobs
 from sfml.recipes import FAMILIES
 from sfml.regressor.chunks import GalaxyChunks, LearntChunks
 from sfml.regressor.emulators import Emulators, usable_rows
-from sfml.regressor.hold_back import FEWEST, draw_numbers
+from sfml.regressor.hold_back import FEWEST, draw_numbers, group_keys
 from sfml.regressor.hold_back import row_keys as keys_of
 from sfml.regressor.jobs import Job, Training, fit_one
 from sfml.regressor.plan import (
@@ -200,7 +200,7 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
         "verbose": ["verbose"],
     }
 
-    # Of the arguments of `fit`, only weights are metadata that a user may route.
+    # Of the arguments of `fit`, only weights and groups are metadata that a user may route.
     __metadata_request__fit = dict.fromkeys(
         ("variants", "first_is_usual", "feature_names", "row_keys", "offset_map", "chunks"), UNUSED
     )
@@ -286,6 +286,7 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
         y: Any,
         sample_weight: Any = None,
         *,
+        groups: Any = None,
         variants: Any = None,
         first_is_usual: bool = True,
         feature_names: Sequence[str] | None = None,
@@ -306,6 +307,10 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
         sample_weight : array-like of shape (n_galaxies,), default=None
             How much each galaxy counts, in training and in calibration. A galaxy of weight 0 counts
             for nothing.
+        groups : array-like of shape (n_galaxies,), default=None
+            Group of each galaxy, such as the model that simulated galaxies were made from, or the
+            object that was observed several times. Galaxies of one group are all held back, or
+            none of them is.
         variants : array-like of shape (n_variants, n_galaxies, n_features), default=None
             The same galaxies as they might have been observed instead, such as with fewer bands.
             Networks learn from these too.
@@ -353,6 +358,8 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
         limits = read_limits(self.target_limits, targets)
         good = within_limits(Y, targets, limits) & (True if weights is None else weights > 0)
         keys = keys_of(X) if row_keys is None else row_keys
+        if groups is not None:
+            keys = group_keys(groups, len(X))
         held_back = self._hold_back(X, Y, good, keys, earlier)
         galaxies = Galaxies(X, Y, targets, good, held_back)
         widths = read_posterior(y, targets)

@@ -147,8 +147,8 @@ class Catalogue:
             raise ValueError("The dataset has no rows: a catalogue to fit needs galaxies.")
         return self._split(_lowest(drawn, numbers, n_rows)[0][0])
 
-    def chunks(self, seed: int) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
-        """Give X and y of all rows once, in shuffled chunks."""
+    def chunks(self, seed: int) -> Iterator[tuple[pd.DataFrame, pd.DataFrame, None]]:
+        """Give X and y of all rows once, in shuffled chunks; there are no groups."""
         rng = np.random.default_rng(seed)
         waiting: list[pd.DataFrame] = []
         for k in rng.permutation(len(self.pieces)):
@@ -157,11 +157,11 @@ class Catalogue:
                 rows = _shuffled(waiting, rng)
                 n = len(rows) - len(rows) % self.chunk_rows
                 for start in range(0, n, self.chunk_rows):
-                    yield self._split(rows[start : start + self.chunk_rows])
+                    yield (*self._split(rows[start : start + self.chunk_rows]), None)
                 waiting = [rows[n:]]
         rows = _shuffled(waiting, rng)
         if len(rows):
-            yield self._split(rows)
+            yield (*self._split(rows), None)
 
     def _split(self, table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Part a table into X, under the names that the pipeline knows, and y."""

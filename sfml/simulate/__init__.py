@@ -8,7 +8,7 @@ from sfml.simulate.library import ModelLibrary
 from sfml.simulate.mock import mock_library
 from sfml.simulate.noise import SurveyNoise
 from sfml.simulate.prior import BagpipesPrior
-from sfml.simulate.training import make_training_survey
+from sfml.simulate.training import fit_library, make_training_survey
 from sfml.simulate.two_sample import two_sample_auc
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "bagpipes_library",
     "coverage_report",
     "filter_files",
+    "fit_library",
     "make_training_survey",
     "mock_library",
     "two_sample_auc",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -197,6 +197,36 @@ class ModelLibrary:
                     f"{wavelength:g}: they are different filters. Rename one of them."
                 )
         return self.flux[:, [self.bands.names.index(name) for name in bands.names]]
+
+    def take(self, rows: Any) -> ModelLibrary:
+        """Give some of the models, such as those to learn from and those to test on.
+
+        Parameters
+        ----------
+        rows : array-like of int of shape (n_rows,), or of bool of shape (n_models,)
+            Positions of the models.
+
+        Returns
+        -------
+        ModelLibrary
+            With the models numbered anew, from 0.
+
+        Examples
+        --------
+        >>> from sklearn.model_selection import train_test_split
+        >>> from sfml.simulate import mock_library
+        >>> library = mock_library(100, random_state=0)
+        >>> learn, test = map(library.take, train_test_split(range(100), random_state=0))
+        >>> len(learn), len(test)
+        (75, 25)
+        """
+        rows = np.arange(len(self))[np.asarray(rows)]
+        return replace(
+            self,
+            flux=self.flux[rows],
+            redshift=self.redshift[rows],
+            parameters=self.parameters.iloc[rows].reset_index(drop=True),
+        )
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
         """Write the library to one Parquet file, with its bands, units and prior.

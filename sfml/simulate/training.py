@@ -1,11 +1,14 @@
-"""A simulated survey to train on."""
+"""A simulated survey to train on: drawn once, or with fresh noise in every epoch."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn import config_context
+from sklearn.utils import check_random_state, gen_batches
 
 from sfml.simulate.library import ModelLibrary
 from sfml.simulate.noise import SurveyNoise
@@ -53,8 +56,12 @@ def make_training_survey(
     Notes
     -----
     Several galaxies may be one model with different noise: the index of X and y says which. Test on
-    galaxies of other models. `n` is best not much larger than the library: `fit` calibrates the
-    intervals on galaxies that it holds back, some of which are then of models that it has learnt.
+    galaxies of other models, and give ``groups=X.index`` to `fit`, so that it calibrates intervals
+    on galaxies of models that it has not learnt.
+
+    See Also
+    --------
+    fit_library : Train with fresh noise in every epoch, which makes more of a small library.
 
     Examples
     --------
@@ -68,11 +75,135 @@ def make_training_survey(
     >>> pipe.predict(X[:2]).shape
     (2, 3)
     """
+    _check_targets(library, targets, "Name others with targets=.")
+    X, y = noise.observe(library, n, random_state)
+    return X, y[list(targets)]
+
+
+def fit_library(
+    pipe: Any,
+    library: ModelLibrary,
+    noise: SurveyNoise,
+    n: int | None = None,
+    *,
+    sample_rows: int = 200_000,
+    random_state: int | np.random.RandomState | None = None,
+) -> Any:
+    """Fit a pipeline to a library of models that are observed anew in every epoch.
+
+    All but the networks learns from one simulated survey, as in ``pipe.fit``: the features, the
+    scaler, the intervals and the test for odd galaxies. The networks see every model with other
+    noise and other gaps in each epoch, and so cannot learn the noise by heart.
+
+    Parameters
+    ----------
+    pipe : StarFormationPipeline
+        Pipeline whose regressors are networks (``method="mlp"``), for the bands of `noise`.
+    library : ModelLibrary
+        Models, with the pipeline's targets among their parameters.
+    noise : SurveyNoise
+        The survey's noise, gaps and selection.
+    n : int, default=None
+        Galaxies in each epoch; None for as many as there are models.
+    sample_rows : int, default=200000
+        Galaxies in the one survey that all else learns from, at most.
+    random_state : int, RandomState or None, default=None
+        Seeds models and noise; the networks' own seeds are `pipe`'s.
+
+    Returns
+    -------
+    StarFormationPipeline
+        `pipe`, fitted.
+
+    Raises
+    ------
+    TypeError
+        If `library` or `noise` is something else.
+    ValueError
+        If the library lacks a target or a band, a regressor is no network, or as by ``fit``.
+
+    See Also
+    --------
+    make_training_survey : The survey as a table, for any regressor.
+
+    Notes
+    -----
+    Models whose galaxies are held back, to calibrate the intervals, are never learnt from.
+
+    Examples
+    --------
+    >>> import sfml
+    >>> from sfml.simulate import SurveyNoise, fit_library, mock_library
+    >>> library = mock_library(300, random_state=0)
+    >>> noise = SurveyNoise.from_depths({name: 22.0 for name in library.bands.names}, library.bands)
+    >>> pipe = sfml.make_star_formation_pipeline(random_state=0)
+    >>> pipe = pipe.set_params(**{f"regress__{target}__epochs": 3 for target in sfml.TARGETS})
+    >>> pipe = fit_library(pipe, library, noise, random_state=0)
+    >>> X, y = noise.observe(library, 5, random_state=1)
+    >>> pipe.predict(X).shape
+    (5, 3)
+    """
+    for name, given, wanted in (("library", library, ModelLibrary), ("noise", noise, SurveyNoise)):
+        if not isinstance(given, wanted):
+            raise TypeError(f"{name} must be a {wanted.__name__}; got {type(given).__name__}.")
+    n = len(library) if n is None else n
+    for name, value in (("n", n), ("sample_rows", sample_rows)):
+        if not isinstance(value, int | np.integer) or value < 2:
+            raise ValueError(f"{name} must be a whole number of at least 2; got {value!r}.")
+    targets = tuple(pipe[0].targets)
+    _check_targets(library, targets, "Make the pipeline with targets=.")
+    survey = SimulatedSurvey(library, noise, targets, int(n))
+    X, y = make_training_survey(
+        library, noise, int(min(n, sample_rows)), random_state, targets=targets
+    )
+    last = pipe.steps[-1][0]
+    with config_context(enable_metadata_routing=False):  # chunks are no metadata of the user's
+        return pipe.fit(X, y, **{f"{last}__chunks": survey, f"{last}__groups": X.index})
+
+
+class SimulatedSurvey:
+    """A library as a survey would observe it, with other noise each time.
+
+    A source of chunks for `sfml.pipeline.PipelineChunks`.
+
+    Parameters
+    ----------
+    library : ModelLibrary
+    noise : SurveyNoise
+    targets : sequence of str
+        Parameters that are labels.
+    n_rows : int
+        Galaxies in each epoch.
+    chunk_rows : int, default=100000
+        The most galaxies in one chunk.
+    """
+
+    def __init__(
+        self,
+        library: ModelLibrary,
+        noise: SurveyNoise,
+        targets: Sequence[str],
+        n_rows: int,
+        chunk_rows: int = 100_000,
+    ) -> None:
+        self.library = library
+        self.noise = noise
+        self.targets = list(targets)
+        self.n_rows = n_rows
+        self.chunk_rows = min(chunk_rows, n_rows)
+
+    def chunks(self, seed: int) -> Iterator[tuple[pd.DataFrame, pd.DataFrame, pd.Index]]:
+        """Give X, y and the models of an epoch's galaxies."""
+        rng = check_random_state(seed % 2**32)
+        for rows in gen_batches(self.n_rows, self.chunk_rows):
+            X, y = self.noise.observe(self.library, rows.stop - rows.start, rng)
+            yield X, y[self.targets], X.index
+
+
+def _check_targets(library: ModelLibrary, targets: Sequence[str], mend: str) -> None:
     lacking = [name for name in targets if name not in library.parameters]
     if lacking:
         raise ValueError(
             f"The library has no parameter {', '.join(lacking)}; it has "
-            f"{', '.join(library.parameters)}. Name others with targets=."
+            f"{', '.join(library.parameters)}. {mend}"
         )
-    X, y = noise.observe(library, n, random_state)
-    return X, y[list(targets)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from sklearn.utils.validation import check_array
 
 
@@ -24,6 +25,39 @@ def row_keys(X: Any) -> np.ndarray:
             bits = rounded.view(np.uint32).astype(np.uint64)
             keys += (bits ^ (bits >> np.uint64(29))) * (factor | np.uint64(1))
         return _mix(keys)
+
+
+def group_keys(groups: Any, n_rows: int) -> np.ndarray:
+    """Compute one number per row, from the value of its group alone.
+
+    Parameters
+    ----------
+    groups : array-like of shape (n_rows,)
+        Numbers or strings.
+    n_rows : int
+        How many are expected.
+
+    Returns
+    -------
+    ndarray of shape (n_rows,)
+        Of unsigned 64-bit integers.
+
+    Raises
+    ------
+    ValueError
+        If there is not one group per row, or some have no value.
+    """
+    values = np.asarray(groups)
+    if values.shape != (n_rows,):
+        raise ValueError(
+            f"groups must hold one value per galaxy, shape ({n_rows},); got shape {values.shape}."
+        )
+    if missing := int(pd.isna(values).sum()):
+        raise ValueError(
+            f"groups must name a group for every galaxy; {missing} of {n_rows} are missing. Give "
+            "galaxies that belong to no group a group each."
+        )
+    return pd.util.hash_array(values)
 
 
 def draw_numbers(keys: np.ndarray, seed: int) -> np.ndarray:
