@@ -53,15 +53,15 @@ def make_training_survey(
     ValueError
         If the library lacks a target or a band, or no model of it would be in the survey.
 
+    See Also
+    --------
+    fit_library : Train with fresh noise in every epoch, which makes more of a small library.
+
     Notes
     -----
     Several galaxies may be one model with different noise: the index of X and y says which. Test on
     galaxies of other models, and give ``groups=X.index`` to `fit`, so that it calibrates intervals
     on galaxies of models that it has not learnt.
-
-    See Also
-    --------
-    fit_library : Train with fresh noise in every epoch, which makes more of a small library.
 
     Examples
     --------
