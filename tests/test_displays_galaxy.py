@@ -111,3 +111,26 @@ def test_mistakes_are_named(pipe, survey):
     plain = make_pipeline(StandardScaler(), LinearRegression()).fit(X[:300].to_numpy(), y[:300])
     with pytest.raises(TypeError, match="columns of a band set"):
         GalaxyDisplay.from_estimator(plain, X, 0)
+
+
+def test_fluxes_are_in_the_units_of_the_bands_whatever_the_table_has(pipe, survey):
+    from astropy.table import QTable
+
+    X, y = survey
+    table = QTable.from_pandas(X)
+    for name in X.columns:
+        if "_flux" in name:
+            table[name].unit = "Jy"
+            table[name] = table[name].to("uJy")
+    expected, got = show(pipe, survey, 320), show(pipe, (table, y), 320)
+    np.testing.assert_allclose(got.flux, expected.flux)
+    np.testing.assert_allclose(got.error, expected.error)
+
+
+def test_a_pipeline_that_was_calibrated_later_shows_its_posterior(survey):
+    X, y = survey
+    made = sfml.make_star_formation_pipeline(
+        method="random_forest", calibration_fraction=None, random_state=0
+    )
+    made.fit(X[:250], y[:250]).calibrate(X[250:300], y[250:300])
+    assert show(made, survey, 320).draws is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
@@ -14,6 +15,7 @@ from sfml import tables
 from sfml.displays.base import BLUE, COLOURS, VERMILLION, axis_label, plain_name
 from sfml.flags import DESCRIPTIONS, Flag
 from sfml.metrics.pairing import predict_with, read_labels, targets_of
+from sfml.photometry import Photometry
 
 _DETECTED = 3  # signal-to-noise ratio
 _SENTENCE = 58  # characters in a line
@@ -184,15 +186,16 @@ class GalaxyDisplay:
         if (X_train is None) != (y_train is None):
             raise ValueError("X_train and y_train must be given together, or neither of them.")
         one, index = tables.take_rows(X, np.arange(n) == row), tables.row_index(X)
-        flux, error = np.split(_photometry(one, bands)[0], 2)
-        calibrated = bool(estimator[-1].n_calibration_)
+        flux, error, *_ = _photometry(estimator, one)
+        regress = estimator[-1]
+        calibrated = not regress.intervals_.lacking(regress.targets_)
         targets = targets_of(estimator) or ()
         display = cls(
             name=str(row if index is None else index[row]),
             band_names=list(bands.names),
             wavelengths=np.asarray(bands.wavelengths, dtype=float),
-            flux=flux,
-            error=error,
+            flux=flux[0],
+            error=None if error is None else error[0],
             unit=bands.unit,
             targets=list(targets),
             median=predict_with(estimator, one)[0],
@@ -318,10 +321,11 @@ class GalaxyDisplay:
             ax.tick_params(labelleft=False)
 
 
-def _photometry(X: Any, bands: Any) -> np.ndarray:
-    """Read fluxes and errors, to (n_galaxies, 2 * n_bands); absent bands are missing."""
-    columns = [*bands.flux_columns, *bands.error_columns]
-    return tables.extract(X, columns, optional=columns, missing_codes=bands.missing_codes)
+def _photometry(estimator: Any, X: Any) -> Photometry:
+    """Read what the pipeline learns from; what there is to warn of, its prediction has said."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return estimator[0].read(X)
 
 
 def _neighbours(
@@ -335,8 +339,7 @@ def _neighbours(
     if (rows < 0).any():
         return None
     labels, _ = read_labels(estimator, X_train, y_train)
-    flux, _ = np.split(_photometry(X_train, estimator[0].bands_), 2, axis=1)
-    return Neighbours(flux[rows[0]], labels[rows[0]])
+    return Neighbours(_photometry(estimator, X_train).flux[rows[0]], labels[rows[0]])
 
 
 def _sensitivities(estimator: Any, one: Any, n_targets: int) -> np.ndarray | None:
@@ -352,7 +355,7 @@ def _sensitivities(estimator: Any, one: Any, n_targets: int) -> np.ndarray | Non
 
 def _reasons(estimator: Any, one: Any, *, calibrated: bool) -> list[str]:
     table = estimator.predict_table(one) if calibrated else None
-    raised = int(estimator[0].flag(one)[0] if table is None else table["flag"].iloc[0])
+    flags = int(estimator[0].flag(one)[0] if table is None else table["flag"].iloc[0])
     return [
-        f"{str(flag.name).lower()}: {DESCRIPTIONS[flag]}" for flag in Flag if raised & flag.value
+        f"{str(flag.name).lower()}: {DESCRIPTIONS[flag]}" for flag in Flag if flags & flag.value
     ]

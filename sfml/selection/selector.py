@@ -86,8 +86,8 @@ class GamaSampleSelector(TransformerMixin, BaseEstimator):
         Whether `fit` refuses magnitudes and inverse variances, and `transform` a catalogue of 100
         galaxies or more that is in another unit than that of `fit`: most galaxies are ten times
         brighter, or fainter, than nearly all (99.8 %) of those selected in `fit`, or all fluxes and
-        errors are larger by a common factor of 5 (a smaller one, above 1.25, is a warning). Single
-        galaxies are never refused, but flagged.
+        errors differ by a common factor of 5 or more, either way (from 1.25 to 5 is a warning).
+        Single galaxies are never refused, but flagged.
 
     Attributes
     ----------
@@ -227,6 +227,29 @@ class GamaSampleSelector(TransformerMixin, BaseEstimator):
             kept = ~any_of(cuts, len(photometry.flux))
             self._guard = UnitGuard.learn(photometry.rows(kept))
         return self
+
+    def read(self, X: Any) -> Photometry:
+        """Read the photometry of galaxies as `transform` does, before any cut.
+
+        Parameters
+        ----------
+        X : table or array of shape (n_galaxies, n_columns)
+            Catalogue, as for `fit`.
+
+        Returns
+        -------
+        Photometry
+            Fluxes and errors (None where the pipeline needs none), (n_galaxies, n_bands), in the
+            unit of the band set, and redshifts; NaN where not measured. A measurement that is an
+            upper limit is one of 0 with its error, where `upper_limits` is given.
+
+        Raises
+        ------
+        ValueError
+            If columns are absent, not numeric, infinite, or in a unit that cannot be converted.
+        """
+        check_is_fitted(self)
+        return self._read(X, reset=False)
 
     def transform(self, X: Any) -> np.ndarray:
         """Blank the rejected galaxies, in place.
