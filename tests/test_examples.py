@@ -101,7 +101,11 @@ def test_triage_loop_says_what_it_skips_without_bagpipes() -> None:
 
 GALLERY = sorted(path.name for path in EXAMPLES.glob("plot_*.py"))
 QUICK = {"plot_own_bands.py"}
-NEEDS = {"plot_lsdb.py": "lsdb", "plot_rail.py": "rail.estimation"}
+NEEDS = {
+    "plot_lsdb.py": "lsdb",
+    "plot_rail.py": "rail.estimation",
+    "plot_triage_loop.py": "bagpipes",
+}
 
 
 @pytest.mark.parametrize(
