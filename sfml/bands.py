@@ -10,11 +10,11 @@ import numpy as np
 
 __all__ = ["GAMA", "BandSet"]
 
-# As far as effective wavelengths of one filter are told apart (relative); another survey's filter
-# of the same name is often farther off.
-_SAME_WAVELENGTH = 0.05
-# A wavelength in micron that every catalogue of galaxies has a shorter one than: a band set that
-# begins at a millimetre is in another unit.
+# Published effective wavelengths of one filter agree to within this fraction; filters of other
+# surveys with the same name often differ by more.
+SAME_WAVELENGTH = 0.05
+# Every catalogue of galaxies has a band below 1 mm, in micron: a set that starts beyond is in
+# another unit.
 _LONGEST_FIRST = 1000.0
 # Bands that are called alike everywhere, in micron, to tell nanometres from the far infrared.
 _WELL_KNOWN = {
@@ -92,7 +92,7 @@ class BandSet:
             value = getattr(self, field)
             if isinstance(value, str) or not isinstance(value, Iterable):
                 raise ValueError(
-                    f"{field} must be a sequence with one entry per band; got {value!r}."
+                    f"{field} must be a sequence, such as a list or a tuple; got {value!r}."
                 )
             object.__setattr__(self, field, tuple(value))
         self._check_names()
@@ -157,7 +157,7 @@ class BandSet:
             return False
         ours = self.wavelengths[self.names.index(name)]
         gamas = GAMA.wavelengths[GAMA.names.index(name)]
-        return abs(ours - gamas) < _SAME_WAVELENGTH * gamas
+        return abs(ours - gamas) < SAME_WAVELENGTH * gamas
 
     def _check_columns(self) -> None:
         for field in ("flux", "error"):
@@ -170,8 +170,8 @@ class BandSet:
         repeated = sorted({name for name in columns if columns.count(name) > 1})
         if repeated:
             raise ValueError(
-                f"flux={self.flux!r}, error={self.error!r} and redshift={self.redshift!r} give "
-                f"the same name to different columns: {repeated}."
+                f"flux={self.flux!r}, error={self.error!r}, redshift={self.redshift!r} and "
+                f"redshift_error={self.redshift_error!r} name a column more than once: {repeated}."
             )
 
     def __len__(self) -> int:

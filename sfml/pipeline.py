@@ -29,7 +29,7 @@ from sfml.selection import GamaSampleSelector
 from sfml.targets import REDSHIFT, TARGETS
 from sfml.uncertainty.expected import ExpectedScores
 
-__all__ = ["StandardScaler", "StarFormationPipeline", "make_star_formation_pipeline"]
+__all__ = ["StarFormationPipeline", "make_star_formation_pipeline"]
 
 # With missing bands, how often each galaxy is drawn with other bands, at most, and how many values
 # that may be: for a million galaxies, two variants are drawn.
@@ -66,9 +66,10 @@ class StarFormationPipeline(Pipeline):
     transform_input : list of str or None, default=None
         Parameters of `fit` to transform as X is; not supported.
     memory : str, joblib.Memory or None, default=None
-        Where to keep fitted transformers; not used.
+        Where to keep fitted transformers; used by an ordinary Pipeline alone.
     verbose : bool, default=False
-        Whether to tell how long each step takes to fit; not used, see the last step's.
+        Whether to tell how long each step takes to fit; used by an ordinary Pipeline alone. See
+        the last step's.
 
     See Also
     --------
@@ -139,7 +140,8 @@ class StarFormationPipeline(Pipeline):
         groups : array-like of shape (n_galaxies,), default=None
             Group of each galaxy, if `fit` was given groups.
         warm_start : bool, default=True
-            Whether to go on from the regressors of the last fit; those that cannot start anew.
+            Whether networks continue from the weights of the last fit. Other regressors are
+            trained from scratch.
 
         Returns
         -------
@@ -396,7 +398,9 @@ class StarFormationPipeline(Pipeline):
         return inputs, np.asarray(flags)
 
     @available_if(_last_step_has("calibrate"))
-    def calibrate(self, X: Any, y: Any, sample_weight: Any = None) -> StarFormationPipeline:
+    def calibrate(
+        self, X: Any, y: Any, sample_weight: Any = None, *, shift: bool = False
+    ) -> StarFormationPipeline:
         """Calibrate the intervals on galaxies of one's own, which must not be those of `fit`.
 
         Parameters
@@ -407,6 +411,9 @@ class StarFormationPipeline(Pipeline):
             Their labels, in dex.
         sample_weight : array-like of shape (n_galaxies,), default=None
             How much each galaxy counts.
+        shift : bool, default=False
+            Whether to shift the predictions too, by the median of what they lack: see
+            `StarFormationRegressor.calibrate`.
 
         Returns
         -------
@@ -419,7 +426,8 @@ class StarFormationPipeline(Pipeline):
         """
         check_is_fitted(self)
         tables.check_same_rows(X, y)
-        self._last.calibrate(self._inputs(X, labelled=True), y, sample_weight)
+        options = {"shift": True} if shift else {}
+        self._last.calibrate(self._inputs(X, labelled=True), y, sample_weight, **options)
         return self
 
     @available_if(_last_step_has("score"))
@@ -681,7 +689,7 @@ def make_star_formation_pipeline(
     method : {"mlp", "random_forest", "svr"}, default="mlp"
         Family of the regressors.
     joint : bool, default=False
-        One network for all targets, called "all_targets", instead of one each.
+        One regressor for all targets, called "all_targets", instead of one each.
     missing : {"reject", "allow"} or None, default=None
         Galaxies with a missing band. If they are allowed, one model learns to serve any subset of
         the bands. None, here and for the other cuts: as the recipe has it; "sfml" allows them,
@@ -693,7 +701,7 @@ def make_star_formation_pipeline(
         redshifts beyond those of training, "surana2020" (0, 0.5). None is no cut.
     stellar_mass_range : (float or None, float or None), "recipe" or None, default="recipe"
         Stellar masses to learn from, in dex, both limits included: "sfml" has no limit,
-        "surana2020" (9, None).
+        "surana2020" (9, None), where the stellar mass is a target.
     min_bands : int or None, default=None
         Bands that must reach `min_snr`: 3 in "sfml" (all, if the survey has fewer), 6 in
         "surana2020".
@@ -791,6 +799,11 @@ def make_star_formation_pipeline(
     if REDSHIFT in targets and redshift == "spectroscopic":
         raise ValueError(
             'The redshift is an input: to predict it, set redshift="none" or "photometric".'
+        )
+    if stellar_mass_range not in ("recipe", None) and "stellar_mass" not in targets:
+        raise ValueError(
+            "stellar_mass_range cuts on the labels, and needs 'stellar_mass' among the targets: it "
+            f"is {stellar_mass_range!r}, and the targets are {', '.join(targets)}."
         )
     names = (ALL_TARGETS,) if joint else targets
     limits: Any = {"stellar_mass": masses} if masses and "stellar_mass" in targets else None

@@ -75,8 +75,8 @@ def test_sets_compare_hash_pickle_and_clone_by_value():
         ({"names": ["a", "b"], "wavelengths": [1]}, "1 wavelengths for 2 bands"),
         ({"names": ["a"], "wavelengths": [-1]}, "positive, in micron"),
         ({"names": ["a"], "wavelengths": [1], "flux": "flux"}, "flux must contain '{band}'"),
-        ({"names": ["a"], "wavelengths": [1], "error": "{band}_flux"}, "same name.*a_flux"),
-        ({"names": ["a"], "wavelengths": [1], "redshift": "a_flux"}, "same name.*a_flux"),
+        ({"names": ["a"], "wavelengths": [1], "error": "{band}_flux"}, "more than once.*a_flux"),
+        ({"names": ["a"], "wavelengths": [1], "redshift": "a_flux"}, "more than once.*a_flux"),
     ],
 )
 def test_nonsense_is_refused(arguments, message):

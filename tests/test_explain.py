@@ -331,7 +331,7 @@ class TestPermutationImportance:
         kinds = [
             (X, y),
             (X.set_axis(np.zeros(len(X))), y.to_numpy()),
-            (X.reset_index(drop=True), y.set_axis(X.index[::-1])),
+            (X.reset_index(drop=True), y.set_axis([f"galaxy {k}" for k in range(len(y))])),
         ]
         tables = [
             explain.permutation_importance(pipe, *kind, n_repeats=1, random_state=0)
@@ -339,6 +339,8 @@ class TestPermutationImportance:
         ]
         pd.testing.assert_frame_equal(tables[0], tables[1])
         pd.testing.assert_frame_equal(tables[0], tables[2])
+        with pytest.raises(ValueError, match="order"):
+            explain.permutation_importance(pipe, X, y[::-1], random_state=0)
 
     def test_jobs_and_seeds(self, galaxies, fitted):
         X, y = galaxies

@@ -684,6 +684,50 @@ class TestCalibrate:
         assert after > 3 * before
         assert model.intervals_.usual_widths["sfr"] > linear.intervals_.usual_widths["sfr"]
 
+    def test_it_shifts_predictions_if_told_to(self, linear):
+        model, (X, y) = copy.deepcopy(linear), simulate(500, seed=5)
+        offset = pd.Series({"stellar_mass": 0.3, "sfr": -0.2, "dust_luminosity": 0.0})
+        kept = copy.deepcopy(model).calibrate(X, y + offset)
+        model.calibrate(X, y + offset, shift=True)
+        before, after = linear.predict(X), model.predict(X)
+        expected = np.median(y + offset - before, axis=0)
+        np.testing.assert_allclose(after - before, np.broadcast_to(expected, after.shape))
+        np.testing.assert_array_equal(model.predict_quantiles(X, 0.5)[:, :, 0], after)
+        assert model.shifts_ == pytest.approx(dict(zip(model.targets_, expected, strict=True)))
+        assert abs(model.shifts_["stellar_mass"] - 0.3) < 0.03
+        np.testing.assert_array_equal(kept.predict(X), before)
+        # The median of `kept` stays where it was, and so must lie in its intervals.
+        wide, narrow = (np.ptp(m.predict_interval(X), axis=2).mean(axis=0) for m in (kept, model))
+        assert narrow[0] < wide[0]
+        new, truth = simulate(3000, seed=6)
+        low, high = np.moveaxis(model.predict_interval(new, 0.68), 2, 0)
+        inside = ((low < truth + offset) & (truth + offset < high)).mean(axis=0)
+        np.testing.assert_allclose(inside, 0.68, atol=4 * np.sqrt(0.68 * 0.32 / 500))
+        drawn = model.sample(new[:50], 4000, random_state=0)
+        np.testing.assert_allclose(np.median(drawn, axis=1), model.predict(new[:50]), atol=0.05)
+
+    def test_a_later_call_begins_anew(self, linear):
+        (X, y), other = simulate(500, seed=5), simulate(500, seed=7)
+        model = copy.deepcopy(linear).calibrate(X, y + 1, shift=True)
+        model.calibrate(other[0], other[1] - 1, shift=True)
+        assert -1.1 < model.shifts_["sfr"] < -0.9
+        with pytest.raises(ValueError, match="nothing to calibrate on"):
+            model.calibrate(X, y * np.nan, shift=True)
+        assert -1.1 < model.shifts_["sfr"] < -0.9
+        model.calibrate(X, y)
+        assert model.shifts_ == {}
+        np.testing.assert_array_equal(model.predict(X), linear.predict(X))
+        again = model.calibrate(X, y + 1, shift=True).fit(*simulate(600))
+        assert again.shifts_ == {}
+
+    def test_weights_count_in_the_shift(self, linear):
+        X, y = simulate(400, seed=5)
+        moved = y.copy()
+        moved.iloc[200:] += 1
+        weights = np.r_[np.zeros(200), np.ones(200)]
+        model = copy.deepcopy(linear).calibrate(X, moved, weights, shift=True)
+        assert 0.9 < model.shifts_["sfr"] < 1.1
+
     def test_limits_and_gaps_are_left_out(self, linear):
         model = clone(linear).set_params(target_limits={"stellar_mass": (10, None)})
         model.fit(*simulate(600))

@@ -26,7 +26,7 @@ MODULES = {
 # and know nothing of each other.
 LAYERS = [
     {"base", "compat", "parallel", "stopping", "flags", "system"},
-    {"tables"},
+    {"tables", "weights"},
     {"bands"},
     {"targets", "surveys"},
     {"photometry", "uncertainty", "io"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import sys
 from dataclasses import replace
@@ -95,6 +96,14 @@ def test_recipe_sfml(name, reference, others, request, tmp_path):
     pipe = request.getfixturevalue(name)
     path = to_onnx(pipe, tmp_path / "model.onnx", levels=LEVELS)
     assert_equal(pipe, path, others[:160] if reference else others, reference=reference)
+
+
+def test_shifted_predictions(gappy_pipe, survey, others, tmp_path):
+    pipe = copy.deepcopy(gappy_pipe)
+    X, y = sfml.make_mock_survey(300, n_templates=2000, random_state=9, return_X_y=True)
+    pipe.calibrate(X, y + 0.4, shift=True)
+    assert pipe["regress"].shifts_["sfr"] > 0.2
+    assert_equal(pipe, to_onnx(pipe, tmp_path / "model.onnx", levels=LEVELS), others)
 
 
 def test_odd_galaxies_are_among_those_compared(gappy_pipe, others):

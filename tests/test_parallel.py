@@ -193,17 +193,17 @@ class TestFork:
         coefs = [rng.normal(size=s).astype(np.float32) for s in ((4, 64), (64, 1))]
         intercepts = [np.zeros(n, np.float32) for n in (64, 1)]
         X = rng.normal(size=(600, 4))
-        expected = forward(X, coefs, intercepts, "relu")
+        expected = forward(X, coefs, intercepts, "relu")[0]
         stop = threading.Event()
 
         def predict() -> None:
             while not stop.is_set():
-                forward(X, coefs, intercepts, "relu")
+                forward(X, coefs, intercepts, "relu")[0]
 
         def check() -> None:
             assert parallel._users == 0
             assert blas_threads() == {2}
-            np.testing.assert_array_equal(forward(X, coefs, intercepts, "relu"), expected)
+            np.testing.assert_array_equal(forward(X, coefs, intercepts, "relu")[0], expected)
 
         threads = [threading.Thread(target=predict) for _ in range(2)]
         for thread in threads:

@@ -147,6 +147,16 @@ class TestRoundTrip:
         expected = gappy_pipe.predict_quantiles(odd, [0.05, 0.5, 0.9])
         np.testing.assert_array_equal(np.load(tmp_path / "quantiles.npy"), expected)
 
+    def test_shifts_are_kept_and_stand_in_the_card(self, forest_pipe, odd, tmp_path):
+        pipe = copy.deepcopy(forest_pipe)
+        X, y = sfml.make_mock_survey(300, n_templates=2000, random_state=9, return_X_y=True)
+        pipe.calibrate(X, y + 0.4, shift=True)
+        path = sfml.save(pipe, tmp_path / "model.safetensors")
+        assert_same_answers(sfml.load(path), pipe, odd)
+        shifts = read_card(path)["training"]["shifts_dex"]
+        assert shifts == pipe["regress"].shifts_
+        assert 0.2 < shifts["sfr"] < 0.6
+
     def test_what_was_loaded_fits_again_as_before(self, forest_pipe, survey, tmp_path):
         path = sfml.save(forest_pipe, tmp_path / "model.safetensors")
         again = clone(sfml.load(path)).fit(*survey)
@@ -993,7 +1003,7 @@ class TestCard:
         keys = row_keys(forest_pipe["select"].transform(X))
         aside = draw_numbers(keys, regress._root) <= regress._last_number
         aside &= ~np.isnan(selected).any(axis=1)
-        residual = (y["sfr"] - forest_pipe.predict_quietly(X)[:, 1])[aside]
+        residual = (forest_pipe.predict_quietly(X)[:, 1] - y["sfr"])[aside]
         scores = card["held_back_scores"]["sfr"]
         assert scores["n_galaxies"] == aside.sum() == card["training"]["n_held_back"]
         assert scores["sigma"] == pytest.approx(np.std(residual))

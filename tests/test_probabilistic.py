@@ -741,6 +741,8 @@ class TestEnergyScore:
         weight = np.arange(len(y)) < 100
         expected = metrics.energy_score(y[1:100], samples[:, 1:100])
         assert metrics.energy_score(y, samples, sample_weight=weight) == pytest.approx(expected)
+        with pytest.raises(ValueError, match="a weight above 0"):
+            metrics.energy_score(y, samples, sample_weight=np.arange(len(y)) < 1)
 
     def test_a_scale_changes_the_unit_of_each_target(self):
         y, samples = np.array([[10.0, 2.0]]), np.array([[[10.0, 5.0]], [[10.0, 5.0]]])

@@ -9,7 +9,7 @@ from sklearn.preprocessing import StandardScaler as SklearnStandardScaler
 
 import sfml
 from sfml import GAMA, TARGETS, GamaSampleSelector
-from sfml.pipeline import StandardScaler
+from sfml.features.scaler import StandardScaler
 from sfml.recipes import RECIPES
 
 
@@ -177,3 +177,10 @@ class TestCuts:
                 features__redshift_grid=None,
             ).fit(X, y)
             assert pipe["select"].report_.n_selected > 0.8 * len(X)
+
+
+def test_a_cut_in_a_mass_that_is_no_target_is_refused():
+    with pytest.raises(ValueError, match=r"stellar_mass_range cuts on the labels.*are sfr\."):
+        sfml.make_star_formation_pipeline(targets=("sfr",), stellar_mass_range=(9, None))
+    paper = sfml.make_star_formation_pipeline("surana2020", targets=("sfr",))
+    assert paper["regress"].target_limits is None

@@ -133,6 +133,8 @@ class TestRefit:
         pipe, X, y = fitted
         with pytest.raises(ValueError, match="both X_test and y_test"):
             triage.refit(pipe, X, y, X_test=X)
+        with pytest.raises(ValueError, match="order"):
+            triage.refit(pipe, X[:550], y[:550], X_test=X[700:], y_test=y[700:][::-1])
 
     def test_labels_may_be_absent(self, fitted):
         pipe, X, y = fitted

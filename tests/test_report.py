@@ -18,6 +18,7 @@ import sfml
 from sfml.cli import main
 from sfml.metrics import coverage
 from sfml.report import Report
+from sfml.report.outcome import predict_outcome
 
 N_TRAIN = 400
 
@@ -301,3 +302,16 @@ def test_selections_and_expectations_show_themselves_in_notebooks(report):
     assert f"{report.n_galaxies - 1:,} galaxies have a prediction, 1 have none." in shown
     assert shown.count("<table") == 2
     Tags(shown)
+
+
+def test_what_was_calibrated_later_has_intervals():
+    X, y = sfml.make_mock_survey(300, n_templates=2000, random_state=2, return_X_y=True)
+    kept = {"method": "random_forest", "random_state": 0}
+    pipe = sfml.make_star_formation_pipeline(calibration_fraction=None, **kept)
+    assert predict_outcome(pipe.fit(X[:200], y[:200]), X).lower is None
+    assert predict_outcome(pipe.calibrate(X[200:], y[200:]), X).quantiles is not None
+    few = sfml.make_star_formation_pipeline(**kept).fit(X[:280], y[:280])
+    few.calibrate(X[280:], y[280:])  # fewer than its outermost levels need
+    outcome = predict_outcome(few, X)
+    assert outcome.quantiles is None
+    assert np.isfinite(outcome.lower).any()

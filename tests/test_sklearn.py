@@ -18,7 +18,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from sfml import GAMA, FluxFeatures, GamaSampleSelector, KerasMLPRegressor, StarFormationRegressor
 from sfml.domain import DomainDetector
-from sfml.pipeline import StandardScaler
+from sfml.features.scaler import StandardScaler
 
 WEIGHTS_AS_REPEATED_ROWS = {
     "check_sample_weight_equivalence_on_dense_data": "weights equal repeated rows to 1e-7 only "

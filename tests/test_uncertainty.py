@@ -11,7 +11,9 @@ from scipy.special import ndtr, ndtri
 from scipy.stats import norm
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import Ridge
 
+from sfml import StarFormationRegressor, metrics
 from sfml.uncertainty import (
     LEVELS,
     QuantileCalibrator,
@@ -490,3 +492,21 @@ def test_the_recipes_levels():
     assert sorted(LEVELS) == list(LEVELS)
     np.testing.assert_allclose(np.add(LEVELS, LEVELS[::-1]), 1)
     assert {0.16, 0.5, 0.84} < set(LEVELS)
+
+
+def test_the_bias_of_held_back_galaxies_is_predicted_minus_actual():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(400, 2))
+    y = X @ [0.3, 0.1] + 10
+    uneven = np.where(rng.random(400) < 0.3, 0.5, 0.0)  # labels that are too high now and then
+    weights = rng.uniform(0.5, 2, 400)
+    model = StarFormationRegressor(Ridge(), targets=["stellar_mass"], random_state=0)
+    model.fit(X, y).calibrate(X + 1e-3, y + uneven, weights)
+    held_back = model.intervals_.held_back["stellar_mass"]
+    predicted = model.predict(X + 1e-3)
+    expected = metrics.bias(y + uneven, predicted, sample_weight=weights)
+    assert held_back.bias == pytest.approx(expected)
+    assert held_back.bias < -0.1
+    assert held_back.nmad == pytest.approx(
+        metrics.nmad(y + uneven, predicted, sample_weight=weights)
+    )

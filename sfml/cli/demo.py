@@ -12,10 +12,11 @@ from rich.table import Table
 from sklearn.model_selection import train_test_split
 
 import sfml
-from sfml.cli.figures import FEWEST_FOR_INTERVALS, Galaxies, PaperFigures
+from sfml.cli.figures import Galaxies, PaperFigures
 from sfml.cli.output import OutputFolder
 from sfml.cli.scores import compare_with_paper
 from sfml.recipes import SURANA2020_NETWORKS
+from sfml.report.outcome import FEWEST_FOR_LEVELS
 
 QUICK_EPOCHS = {"stellar_mass": 500, "sfr": 200, "dust_luminosity": 200}
 """Epochs of the paper's networks on the quick schedule, less than a minute on two cores."""
@@ -193,7 +194,7 @@ class Demo:
     ) -> None:
         """Write predictions with intervals and flags; say what the intervals hold."""
         n_held_back = pipeline["regress"].n_calibration_
-        if n_held_back < FEWEST_FOR_INTERVALS:
+        if n_held_back < FEWEST_FOR_LEVELS:
             self._say(f"No intervals: {n_held_back} galaxies held back are too few. Simulate more.")
             return
         predictions = pipeline.predict_table(test.X)

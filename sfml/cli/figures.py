@@ -11,13 +11,12 @@ from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
 from sfml import displays
+from sfml.report.outcome import FEWEST_FOR_LEVELS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-# Galaxies held back that the outermost levels drawn, 2.5 and 97.5 %, need.
-FEWEST_FOR_INTERVALS = 40
 _COVERAGE = "intervals_coverage"
 
 
@@ -79,7 +78,8 @@ class PaperFigures:
         from matplotlib.figure import Figure
 
         for sheet in self._sheets():
-            few = self.pipeline["regress"].n_calibration_ < FEWEST_FOR_INTERVALS
+            regress = self.pipeline["regress"]
+            few = regress.intervals_.n_rows(regress.targets_) < FEWEST_FOR_LEVELS
             if sheet.name == _COVERAGE and few:
                 continue
             width, height = sheet.size

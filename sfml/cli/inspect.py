@@ -31,7 +31,6 @@ examples:
   sfml inspect model.safetensors --json
 """
 _MOST_ROWS = 1_000_000
-_AB_ZERO_POINT = 3631  # Jy
 _BRIGHTEST, _FAINTEST = 6, 32  # AB magnitudes, of the median galaxy of a survey in a median band
 
 
@@ -271,10 +270,10 @@ def describe_bands(table: pd.DataFrame, bands: BandSet) -> pd.DataFrame:
 
 
 def _ab_magnitude(flux: float, unit: str) -> float:
-    from sfml.tables.units import conversion_factor
+    from sfml.tables.units import AB_ZERO_POINT, conversion_factor
 
     in_jansky = flux * (conversion_factor(unit, "Jy") or math.nan)
-    return -2.5 * math.log10(in_jansky / _AB_ZERO_POINT) if in_jansky > 0 else math.nan
+    return -2.5 * math.log10(in_jansky / AB_ZERO_POINT) if in_jansky > 0 else math.nan
 
 
 def _doubt_unit(described: pd.DataFrame, bands: BandSet) -> str:

@@ -13,10 +13,11 @@ from sfml.datasets.histories import HistoryPriors
 from sfml.datasets.photometry import band_luminosities, flux_per_luminosity, smooth
 from sfml.datasets.spectra import one_blas_thread
 from sfml.features.cosmology import age, comoving_volume_element
+from sfml.tables.units import AB_ZERO_POINT
 
 # GAMA's main survey: r < 19.8 (AB), out to z of about 0.5 (Driver et al. 2011, MNRAS 413, 971).
 _R_WAVELENGTH = np.array([GAMA.wavelengths[GAMA.names.index("r")]])
-_FAINTEST_R = 3631.0 * 10 ** (-0.4 * 19.8)  # Jy
+_FAINTEST_R = AB_ZERO_POINT * 10 ** (-0.4 * 19.8)  # Jy
 _REDSHIFTS = np.linspace(0.002, 0.55, 549)
 _LOG_MASSES = np.linspace(8.0, 12.2, 421)
 # nu L_nu in r, in Lsun, for 1 Msun, that the priors below do not exceed: a galaxy too faint for

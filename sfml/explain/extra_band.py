@@ -11,7 +11,7 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import Pipeline
 
 from sfml import tables
-from sfml.explain.steps import check_target, like, regressor_of, selector_of
+from sfml.explain.steps import check_target, in_columns_of, regressor_of, selector_of
 from sfml.photometry.photometry import Photometry
 
 
@@ -126,7 +126,7 @@ class _Asked(NamedTuple):
     def inputs(self, photometry: Photometry) -> np.ndarray:
         """Compute the networks' inputs, (n_galaxies, n_features)."""
         values = photometry.columns(errors=True)
-        return np.asarray(self.pipe[1:-1].transform(like(values, self.given)))
+        return np.asarray(self.pipe[1:-1].transform(in_columns_of(values, self.given)))
 
     def log_widths(self, inputs: np.ndarray) -> np.ndarray:
         """Compute the logarithms of the intervals' widths, averaged over the targets."""

@@ -12,7 +12,8 @@ from joblib import Parallel, delayed
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_consistent_length, check_random_state
 
-from sfml.explain.steps import like, selector_of
+from sfml import tables
+from sfml.explain.steps import in_columns_of, selector_of
 from sfml.metrics import get_scorer
 from sfml.photometry import REDSHIFT_COLUMNS
 from sfml.selection import GamaSampleSelector
@@ -103,6 +104,7 @@ def permutation_importance(
     """
     if isinstance(n_repeats, bool) or not isinstance(n_repeats, Integral) or n_repeats < 1:
         raise ValueError(f"n_repeats must be a whole number of at least 1; got {n_repeats!r}.")
+    tables.check_same_rows(X, y)
     select = selector_of(pipe)
     groups = _groups(select, by)
     scorer = get_scorer(scoring, target)
@@ -124,7 +126,7 @@ def permutation_importance(
     def score(columns: list[int], order: np.ndarray) -> float:
         moved = values.copy()
         moved[:, columns] = values[order][:, columns]
-        return float(scorer(rest, like(moved, given), labels))
+        return float(scorer(rest, in_columns_of(moved, given), labels))
 
     best = score([], orders[0])
     scores = Parallel(n_jobs=n_jobs, prefer="threads")(

@@ -133,7 +133,7 @@ class _Network(NamedTuple):
     features: FluxFeatures | None
     has_errors: bool
     scale: np.ndarray
-    estimators: list[KerasMLPRegressor]  # one a target, or one for all
+    estimators: list[KerasMLPRegressor]  # one per target, or one for all
 
     def gradients(self, inputs: np.ndarray, targets: list[int]) -> np.ndarray:
         """Differentiate the targets by the features, to (n_galaxies, n_targets, n_features)."""
@@ -196,8 +196,8 @@ def _chain(
     for band in range(direction.shape[1]):
         observed = np.flatnonzero(~np.isnan(direction[:, band]))
         if len(observed):
-            seen = photometry.rows(observed)
-            slopes = network.slopes(seen, band, direction[observed, band])
+            measured = photometry.rows(observed)
+            slopes = network.slopes(measured, band, direction[observed, band])
             out[observed, :, band] = np.einsum("ntf,nf->nt", gradients[observed], slopes)
     return out
 

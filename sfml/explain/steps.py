@@ -57,6 +57,6 @@ def check_target(regress: StarFormationRegressor, target: str | None) -> list[in
     return [regress.targets_.index(target)]
 
 
-def like(values: np.ndarray, given: Any) -> Any:
-    """Put values into a table with the columns of `given`, if that is one."""
-    return pd.DataFrame(values, columns=given.columns) if hasattr(given, "columns") else values
+def in_columns_of(values: np.ndarray, table: Any) -> Any:
+    """Put values into a table with the columns of another, if that is one."""
+    return pd.DataFrame(values, columns=table.columns) if hasattr(table, "columns") else values

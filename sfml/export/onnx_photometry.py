@@ -51,7 +51,7 @@ def select(graph: Graph, catalogue: Value, selector: Any, flags: Flags) -> Value
     """Blank and flag galaxies: `GamaSampleSelector.transform_and_flag`."""
     rules = selector.rules_
     photometry = _read(graph, catalogue, selector)
-    cuts = _cuts(graph, photometry, rules)
+    cuts = _cuts(photometry, rules)
     n_observed = (~photometry.flux.is_nan()).number().sum()
     nothing = n_observed.equals(0)
     raise_flag(flags, Flag.FEW_BANDS, nothing)
@@ -77,11 +77,11 @@ def compute_features(graph: Graph, selected: Value, features: Any, flags: Flags)
     scale = reference.exp()
     snr: list[Value] = []
     if error is None:
-        parts = [_asinh_magnitude(graph, flux / scale, graph.constant(features.softening_))]
+        parts = [_asinh_magnitude(flux / scale, graph.constant(features.softening_))]
     else:
         relative = error / scale
-        parts = [_asinh_magnitude(graph, flux / scale, relative), relative.log10()]
-        snr = [_mean_log_snr(graph, flux, error)]
+        parts = [_asinh_magnitude(flux / scale, relative), relative.log10()]
+        snr = [_mean_log_snr(flux, error)]
     if features.flags_missing_:
         parts.append(observed.number())
     of_redshift: list[Value] = []
@@ -154,7 +154,7 @@ def _find_missing(graph: Graph, photometry: Columns, largest_error: np.ndarray |
     return missing
 
 
-def _cuts(graph: Graph, photometry: Columns, rules: Any) -> dict[str, Value]:
+def _cuts(photometry: Columns, rules: Any) -> dict[str, Value]:
     """Say where each cut rejects: `Rules.rejected`, without labels."""
     flux, error, redshift, redshift_error = photometry
     cuts: dict[str, Value] = {}
@@ -226,12 +226,12 @@ def _log_reference(graph: Graph, photometry: Columns, reference: Any) -> Value:
     return (mean / graph.where(nothing, 1.0, total)).unless(nothing)
 
 
-def _asinh_magnitude(graph: Graph, ratio: Value, softening: Value) -> Value:
+def _asinh_magnitude(ratio: Value, softening: Value) -> Value:
     """Compute a magnitude: `sfml.features.flux_features._asinh_magnitude`."""
     return (ratio / (softening * 2.0)).asinh() + softening.log()
 
 
-def _mean_log_snr(graph: Graph, flux: Value, error: Value) -> Value:
+def _mean_log_snr(flux: Value, error: Value) -> Value:
     """Average signal-to-noise ratios, (n, 1): `mean_log_snr`."""
     score = (flux / (error * 2.0)).asinh() / LN10
     observed = ~score.is_nan()

@@ -62,6 +62,7 @@ def predict(
     n_targets = len(regressor.targets_)
     medians: dict[int, Value] = {}
     quantiles: dict[int, Value] = {}
+    shifts = getattr(regressor, "shifts_", {})
     widest = regressor.intervals_.widest(regressor.targets_, None, usual=True)
     for network, places in zip(
         regressor.emulators_.estimators, regressor.emulators_.targets, strict=True
@@ -69,6 +70,8 @@ def predict(
         usable = something if network.inputs_.fill_missing else ~(~known).any()
         raws = run_network(graph, X, network)
         for raw, k in zip(raws, places, strict=True):
+            if shifts.get(regressor.targets_[k]):
+                raw = raw._replace(values=raw.values + shifts[regressor.targets_[k]])
             raise_flag(flags, Flag.QUANTILE_CROSSING, usable & _cross(graph, raw))
             model, target = regressor.intervals_, regressor.targets_[k]
             calibrated = _calibrate(graph, raw, X, n_known, strangeness, model, target)
@@ -114,12 +117,12 @@ def run_network(graph: Graph, X: Value, network: Any) -> list[Quantiles]:
             values = values + (median.at_least(low).at_most(high) - median)
         if offset is not None:
             values = values + offset
-        found.append(_as_quantiles(graph, values, each, start + spec.median, spec.quantiles))
+        found.append(_as_quantiles(values, each, start + spec.median, spec.quantiles))
     return found
 
 
 def _as_quantiles(
-    graph: Graph, values: Value, each: Value, median: int, levels: tuple[float, ...] | None
+    values: Value, each: Value, median: int, levels: tuple[float, ...] | None
 ) -> Quantiles:
     """Give quantiles, or a point prediction repeated: `sfml.regressor.emulators._quantiles`."""
     if levels is None or len(levels) < 2:

@@ -13,12 +13,11 @@ from typing import NamedTuple
 import numpy as np
 
 from sfml.tables.extraction import is_code
-from sfml.tables.units import conversion_factor, has_unit
+from sfml.tables.units import AB_ZERO_POINT, conversion_factor, has_unit
 
 SDSS_SOFTENING = {"u": 1.4e-10, "g": 0.9e-10, "r": 1.2e-10, "i": 1.8e-10, "z": 7.4e-10}
 """Softening of SDSS's asinh magnitudes (Lupton, Gunn & Szalay 1999), for unit="SDSS mag"."""
 
-_ZERO_POINT = 3631.0  # Jy: the flux density of an AB magnitude of 0
 _PER_MAGNITUDE = np.log(10) / 2.5
 # No galaxy has such a magnitude: it is a code (99, -99, 99.99, 128, 1e20).
 _FAINTEST = 50.0
@@ -72,10 +71,10 @@ class Magnitude(NamedTuple):
         """Convert, in float64; a code becomes NaN, as it would have a flux otherwise."""
         magnitudes = without_codes(values, codes)
         if self.softening is None:
-            return _ZERO_POINT * self.factor * 10 ** (-0.4 * magnitudes)
+            return AB_ZERO_POINT * self.factor * 10 ** (-0.4 * magnitudes)
         b = self.softening
         scaled = np.sinh(-_PER_MAGNITUDE * magnitudes - np.log(b))
-        return _ZERO_POINT * self.factor * 2 * b * scaled
+        return AB_ZERO_POINT * self.factor * 2 * b * scaled
 
 
 class MagnitudeError(NamedTuple):
@@ -97,7 +96,7 @@ class MagnitudeError(NamedTuple):
         errors = without_codes(values, codes)
         scale = np.abs(flux)
         if self.softening is not None:
-            scale = np.hypot(flux, 2 * self.softening * _ZERO_POINT * self.factor)
+            scale = np.hypot(flux, 2 * self.softening * AB_ZERO_POINT * self.factor)
         return scale * _PER_MAGNITUDE * errors
 
 

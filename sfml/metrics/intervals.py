@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sfml.metrics import weights
+from sfml import weights
 from sfml.metrics.pairing import Pair, pair_intervals
 from sfml.metrics.per_target import per_target
 from sfml.uncertainty.distribution import check_coverage

@@ -12,9 +12,9 @@ from sklearn.utils import check_random_state
 from sfml.metrics.docs import describe_shared
 from sfml.metrics.pairing import match_columns, read_quantiles, read_values
 from sfml.metrics.quantiles import check_coverages, curve_of
-from sfml.metrics.weights import read_weights
 from sfml.targets import read_targets
 from sfml.uncertainty.distribution import check_levels, quantiles_at
+from sfml.weights import read_weights
 
 
 @describe_shared
@@ -78,7 +78,7 @@ def tarp(
     True
     """
     nominal = check_coverages(np.linspace(0.05, 0.95, 19) if coverages is None else coverages)
-    true, drawn, names = _complete(y_true, samples)
+    true, drawn, names, _ = _paired(y_true, samples)
     low, high = true.min(axis=0), true.max(axis=0)
     if not (low < high).all():
         equal = int(np.argmin(low < high))
@@ -218,6 +218,8 @@ def energy_score(
         spread += np.linalg.norm(drawn[shift:] - drawn[:-shift], axis=-1).sum(axis=0)
     spread *= 2 / (len(drawn) * (len(drawn) - 1))
     weight = None if weight is None else weight[kept]
+    if weight is not None and not weight.any():
+        raise ValueError("No galaxy has all labels, all samples and a weight above 0.")
     return float(np.average(distance - spread / 2, weights=weight))
 
 
@@ -265,13 +267,11 @@ def sbc_ranks(y_true: Any, samples: Any, *, random_state: Any = None) -> np.ndar
     return ranks
 
 
-def _complete(y_true: Any, samples: Any) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Labels and samples of the galaxies that lack none, and the names of the targets."""
-    return _paired(y_true, samples)[:3]
-
-
 def _paired(y_true: Any, samples: Any) -> tuple[np.ndarray, np.ndarray, list[str], np.ndarray]:
-    """As `_complete`, and which galaxies these are."""
+    """Labels and samples of the galaxies that lack none, names of the targets, and which these are.
+
+    The last is a mask over all galaxies.
+    """
     true, columns = read_values(y_true, "y_true")
     names, (place,) = match_columns({"y_true": columns}, None, true.shape[1])
     true, _ = read_targets(true[:, place], names)

@@ -9,10 +9,10 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from sfml import tables
-from sfml.metrics.weights import read_weights
 from sfml.tables.extraction import column_names, extract
 from sfml.targets import TARGETS, canonical_name, read_targets, without_percentiles
 from sfml.uncertainty.distribution import check_levels
+from sfml.weights import read_weights
 
 Average = Literal["uniform_average", "raw_values"]
 

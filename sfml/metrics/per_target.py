@@ -42,8 +42,8 @@ def per_target(make_pairs: Callable[..., list[Pair]]) -> Callable[[Callable[...,
     given = [each.name for each in first]
 
     def decorate(metric: Callable[..., float]) -> Metric:
-        own = list(inspect.signature(metric).parameters.values())[1:]
-        signature = inspect.Signature([*first, *own, *last])
+        parameters = list(inspect.signature(metric).parameters.values())[1:]
+        signature = inspect.Signature([*first, *parameters, *last])
 
         @functools.wraps(metric)
         def public(*args: Any, **kwargs: Any) -> float | np.ndarray:

@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from sfml import tables
-from sfml.metrics import weights
+from sfml import tables, weights
 from sfml.metrics.docs import describe_shared
 from sfml.metrics.pairing import read_values
 

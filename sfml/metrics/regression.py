@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from sklearn.metrics import r2_score
 
-from sfml.metrics import weights
+from sfml import weights
 from sfml.metrics.pairing import Pair, pair_targets
 from sfml.metrics.per_target import per_target
 

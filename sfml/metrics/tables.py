@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtri
 
-from sfml import tables
+from sfml import tables, weights
 from sfml.metrics import intervals as of_intervals
-from sfml.metrics import regression, weights
+from sfml.metrics import regression
 from sfml.metrics.docs import describe_shared
 from sfml.metrics.pairing import Pair, pair_intervals, pair_quantiles, pair_targets, read_values
 from sfml.metrics.quantiles import binomial_error, check_coverages, crps

@@ -77,28 +77,17 @@ def forward(
     intercepts: Sequence[np.ndarray],
     activation: str,
     write: Callable[[np.ndarray, np.ndarray], None] = lambda X, out: np.copyto(out, X, "same_kind"),
-) -> np.ndarray:
-    """Run a fully connected network with a linear output layer; the mean over several networks.
+    spread_of: Sequence[int] = (),
+) -> tuple[np.ndarray, np.ndarray]:
+    """Run fully connected networks with a linear output layer; give their mean and their spread.
 
     `write` makes the inputs, (n_rows, n_inputs) in float32, of some rows of X. Weights are of shape
     (n_in, n_out) per layer, or (n_networks, n_in, n_out), biases alike. Every layer but the last
-    has the `activation`, a key of `ACTIVATIONS`. Returns float64 of shape (n_samples, n_outputs).
-    """
-    return forward_with_spread(X, coefs, intercepts, activation, write, ())[0]
+    has the `activation`, a key of `ACTIVATIONS`.
 
-
-def forward_with_spread(
-    X: np.ndarray,
-    coefs: Sequence[np.ndarray],
-    intercepts: Sequence[np.ndarray],
-    activation: str,
-    write: Callable[[np.ndarray, np.ndarray], None],
-    spread_of: Sequence[int],
-) -> tuple[np.ndarray, np.ndarray]:
-    """Run networks as `forward` does, and tell by how much they differ.
-
-    That is their standard deviation in some outputs, float32 of shape (n_samples, len(spread_of)).
-    Outputs are float64: their common part, of several dex, would else cost digits that calibration
+    The mean has the shape (n_samples, n_outputs), the spread, which is the networks' standard
+    deviation in the outputs `spread_of`, (n_samples, len(spread_of)) in float32. The mean is
+    float64: its common part, of several dex, would else cost digits that calibration
     asks for.
     """
     coefs = [coef.reshape(-1, *coef.shape[-2:]) for coef in coefs]

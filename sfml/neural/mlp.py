@@ -19,7 +19,7 @@ from sfml.base import fit_method
 from sfml.compat import HasMethods, Interval, StrOptions
 from sfml.neural import backend
 from sfml.neural.ensemble import NetworkSpec, TargetScaling
-from sfml.neural.forward import ACTIVATIONS, forward_with_spread
+from sfml.neural.forward import ACTIVATIONS, forward
 from sfml.neural.gradient import input_gradient
 from sfml.neural.inputs import InputColumns, check_names
 from sfml.neural.rows import RowChunks, Rows, check_weights
@@ -529,7 +529,7 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
         Returns
         -------
         KerasMLPRegressor
-            Fitted, and with one output given as a 1-d array.
+            Fitted. With a single output, `predict` gives a 1-d array.
         """
         check_is_fitted(self)
         new, chosen = copy.copy(self), list(outputs)
@@ -601,7 +601,7 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
     ) -> tuple[np.ndarray, np.ndarray]:
         """Run the networks, without the offset, to (n_samples, n_outputs, n_quantiles)."""
         spec = self.network_
-        out, spread = forward_with_spread(
+        out, spread = forward(
             X, self.coefs_, self.intercepts_, spec.activation, self.inputs_.write, spread_of
         )
         return out.reshape(-1, spec.n_outputs, spec.n_quantiles), spread

@@ -128,6 +128,8 @@ def _describe_regressor(regress: StarFormationRegressor) -> dict[str, Any]:
             "n_held_back": regress.n_calibration_,
             "seed": regress._root,
         }
+        if shifts := getattr(regress, "shifts_", {}):
+            card["training"]["shifts_dex"] = dict(shifts)
         card["held_back_scores"] = {
             name: each._asdict() for name, each in regress.intervals_.held_back.items()
         }

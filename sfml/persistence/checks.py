@@ -264,7 +264,9 @@ def check_regressor(regressor: Any) -> None:
     expect(all(k < n for k in intervals.conditions), "conditions number inputs that X lacks")
     expect(set(regressor.n_train_) == set(regressor.named_estimators_), "n_train_ has other names")
     expect(set(regressor.target_ranges_) == set(targets), "target_ranges_ has other targets")
-    for mapping in (intervals.calibrators, regressor.target_limits_):
+    shifts = getattr(regressor, "shifts_", {})
+    _expect_finite(shifts_=np.array(list(shifts.values()), dtype=float))
+    for mapping in (intervals.calibrators, regressor.target_limits_, shifts):
         expect(set(mapping) <= set(targets), "a target is not one of targets_")
     expect(set(regressor.posterior_targets_) <= set(targets), "posterior_targets_ are no targets")
     copula = getattr(regressor, "copula_", None)

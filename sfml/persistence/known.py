@@ -81,7 +81,6 @@ _VECTOR = array("float64", 1)
 _MATRIX = array("float64", 2)
 _BANDSET = instance("sfml.bands.BandSet")
 _LAYOUT = instance("sfml.photometry.layout.Layout")
-_MLP = instance("sfml.neural.mlp.KerasMLPRegressor")
 _FITTED_FROM = {"n_features_in_": COUNT, "feature_names_in_": NAMES}
 _NAMED = frozenset({"feature_names_in_"})
 
@@ -157,6 +156,7 @@ KNOWN: dict[str, Known] = {
             "posterior_": ANYTHING,
             "posterior_targets_": tuple_of(TEXT),
             "intervals_": instance("sfml.uncertainty.intervals.IntervalModel"),
+            "shifts_": dict_of(NUMBER),
             "copula_": instance("sfml.uncertainty.copula.EmpiricalCopula") | NOTHING,
             "domain_": instance("sfml.uncertainty.domain.DomainDetector") | NOTHING,
             "learnt_keys_": array("uint64", 1),
@@ -167,8 +167,9 @@ KNOWN: dict[str, Known] = {
             "_last_number": INTEGER,
             "_one_column": TRUTH,
         },
-        # Models of before sfml learnt how targets go together have no copula_.
-        sometimes=_NAMED | {"_last_number", "copula_"},
+        # Models of before sfml learnt how targets go together have no copula_, and no shifts_ those
+        # of before `calibrate` could shift predictions.
+        sometimes=_NAMED | {"_last_number", "copula_", "shifts_"},
         check=checks.check_regressor,
     ),
     "sfml.KerasMLPRegressor": Known(

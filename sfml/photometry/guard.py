@@ -13,6 +13,7 @@ from scipy.stats import spearmanr
 
 from sfml.bands import BandSet
 from sfml.photometry.photometry import Photometry
+from sfml.weights import nmad
 
 FEWEST = 100
 """Rows that make a catalogue: from fewer, nothing is concluded about a unit."""
@@ -139,8 +140,8 @@ class UnitGuard(NamedTuple):
         shift = self._shift_of_errors(photometry)
         if abs(shift) > _NOTICED:
             message = (
-                "The flux errors, and the fluxes with them, are larger than those of training by "
-                f"the same factor of {10**shift:.3g} in every band. {advice}"
+                f"All fluxes and flux errors are {10**shift:.3g} times those of training, alike in "
+                f"every band. {advice}"
             )
             if abs(shift) > _REFUSED:
                 raise ValueError(message)
@@ -156,7 +157,7 @@ class UnitGuard(NamedTuple):
         if len(shifts) < 2:
             return 0.0
         shift = float(np.median(shifts))
-        scatter = 1.4826 * float(np.median(np.abs(shifts - shift)))
+        scatter = nmad(shifts)
         of_fluxes = float(np.nanmedian(_mean(_logs(photometry.flux) - self.typical)))
         # Noise that was added, or a shallower survey, moves the errors alone.
         alike = scatter < _ALIKE and abs(of_fluxes - shift) < max(0.3, abs(shift) / 2)

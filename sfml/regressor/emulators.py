@@ -82,8 +82,7 @@ def _quantiles(
         if hasattr(estimator, "raw_quantiles_and_spread"):
             raw, spread = estimator.raw_quantiles_and_spread(X)
             return raw.reshape(len(X), -1, len(levels)), tuple(levels), spread.reshape(len(X), -1)
-        # Our networks tell whether their quantiles cross; others only what they make of it.
-        raw = getattr(estimator, "raw_quantiles", estimator.predict_quantiles)(X)
+        raw = estimator.predict_quantiles(X)
         return raw.reshape(len(X), -1, len(levels)), tuple(levels), None
     points = np.asarray(estimator.predict(X)).reshape(len(X), -1, 1)
     return np.repeat(points, len(LEVELS), axis=2), LEVELS, None

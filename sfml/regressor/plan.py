@@ -20,7 +20,7 @@ from sfml.regressor.jobs import Job, check_can_learn, set_seeds
 from sfml.targets import check_limits, open_ends
 
 # Posteriors narrower than this, in dex, are a single template: their logarithm has no meaning.
-LEAST_WIDTH = 0.002
+LEAST_POSTERIOR_WIDTH = 0.002
 AUTO_CONDITIONS = ("log_redshift_error", "log_snr", "redshift")
 
 
@@ -259,7 +259,7 @@ def plan_posterior(
 
 
 def _log_widths(Y: np.ndarray, widths: np.ndarray, *, known: np.ndarray) -> np.ndarray:
-    return np.log10(np.maximum(widths[:, known], LEAST_WIDTH)).reshape(len(widths), -1)
+    return np.log10(np.maximum(widths[:, known], LEAST_POSTERIOR_WIDTH)).reshape(len(widths), -1)
 
 
 def _make(estimators: Any, name: str, earlier: Any) -> Any:

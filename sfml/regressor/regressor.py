@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any
 
@@ -16,8 +16,8 @@ from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validate_data
 
 from sfml import tables
-from sfml.base import fit_method
-from sfml.compat import BaseComposition, HasMethods, Interval, StrOptions, check_sample_weight
+from sfml.base import fit_method, unchanged_on_failure
+from sfml.compat import BaseComposition, HasMethods, Interval, StrOptions
 from sfml.flags import Flag, MissingPredictionWarning, describe, flag_where
 from sfml.parallel import run_jobs
 from sfml.recipes import FAMILIES
@@ -61,7 +61,8 @@ from sfml.uncertainty.copula import (
 from sfml.uncertainty.distribution import scores_of
 from sfml.uncertainty.domain import DomainDetector
 from sfml.uncertainty.expected import ExpectedScores
-from sfml.uncertainty.intervals import IntervalModel
+from sfml.uncertainty.intervals import IntervalModel, RawQuantiles
+from sfml.weights import median, read_weights
 
 UNCERTAINTIES = ("emulator", "sps", "total")
 # Fewer galaxies than this cannot tell what is unlike them.
@@ -73,9 +74,9 @@ DRAWS_IN_MEMORY = 1_000_000
 class StarFormationRegressor(RegressorMixin, BaseComposition):
     """Predict each star-formation property with a regressor of its own, and how far it may be off.
 
-    Rows with NaN, such as the galaxies that `GamaSampleSelector` blanked, and galaxies without a
-    label are left out of `fit` and `score`, whatever the regressors; `predict` gives NaN for
-    them. So predictions always line up with the rows of the catalogue.
+    Galaxies that `GamaSampleSelector` blanked, and those without a label, are left out of `fit` and
+    `score`. So are rows with some NaN, unless the regressor accepts NaN. `predict` gives NaN for
+    rows that the regressor cannot take, so that predictions line up with the rows of the catalogue.
 
     A share of the rows is held back from training. On it the intervals are calibrated, for every
     family of regressors (`predict_interval`, `predict_quantiles`, `predict_table`); networks
@@ -150,6 +151,9 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
         Galaxies held back.
     intervals_ : IntervalModel
         What calibrates each target's quantiles.
+    shifts_ : dict of str to float
+        What `calibrate` found to be missing in the predictions of each target (dex); empty unless
+        it was told to shift them.
     copula_ : EmpiricalCopula or None
         How the errors of the targets go together, for `sample`.
     posterior_ : regressor or None
@@ -351,7 +355,7 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
         Y, targets = read_targets(y, self.targets if names is None else names)
         check_consistent_length(X, Y)
         check_target_names(targets)
-        weights = _read_weights(sample_weight, X)
+        weights = read_weights(sample_weight, X)
         feature_names = self._feature_names(X, feature_names)
         conditions = find_conditions(self.conditions, X.shape[1], feature_names)
         earlier = self if self.warm_start and hasattr(self, "named_estimators_") else None
@@ -386,6 +390,7 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
         # From here on, what later methods read: never the parameters.
         self.targets_, self.target_limits_ = targets, limits
         self._one_column = is_one_column(y)
+        self.shifts_: dict[str, float] = {}
         self.emulators_ = Emulators(fitted[: len(jobs)], [job.targets for job in jobs])
         self.posterior_ = fitted[-1] if posterior else None
         self.posterior_targets_ = of_posterior if self.posterior_ is not None else ()
@@ -428,8 +433,8 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
         Returns
         -------
         y : ndarray of shape (n_galaxies,) or (n_galaxies, n_targets)
-            In dex, row by row as in X and shaped as y was in `fit`; NaN where a row of X has
-            NaN.
+            In dex, row by row as in X and shaped as y was in `fit`; NaN where the regressor cannot
+            take the row (any NaN, or nothing but NaN if it accepts NaN).
         std : ndarray of the same shape
             Only if asked for; in dex.
 
@@ -663,7 +668,8 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
             As in `predict_quantiles`.
         max_width : float, dict of str to float, or None, default=None
             Widest 16-84 interval, in dex, that is not flagged: for all targets, or by target.
-            None: what 99 % of the held-back galaxies stay below.
+            None: what 99 % of the held-back galaxies stay below, for uncertainty="emulator"; no
+            limit for the others.
         flags : ndarray of int, shape (n_galaxies,), default=None
             Flags of the galaxies from the steps before, to be shown too.
 
@@ -745,7 +751,7 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
             pd.Series(reasons, name="share").rename_axis("flag"),
         )
 
-    def calibrate(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
+    def calibrate(self, X: Any, y: Any, sample_weight: Any = None, *, shift: bool = False) -> Any:
         """Calibrate the intervals on galaxies of one's own, which must not be those of `fit`.
 
         What `sample` knows of how errors go together is learnt from them too.
@@ -758,6 +764,9 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
             Their labels, in dex.
         sample_weight : array-like of shape (n_galaxies,), default=None
             How much each galaxy counts.
+        shift : bool, default=False
+            Whether to shift the predictions too, by the median of what they lack in dex, such as
+            where the labels are those of another SPS code. A later call begins anew.
 
         Returns
         -------
@@ -767,13 +776,18 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
         ------
         ValueError
             If `fit` has learnt from some of these galaxies, or too few have a label.
+
+        Notes
+        -----
+        The median of n galaxies is uncertain by about 1.25 / sqrt(n) times their scatter, and the
+        intervals are calibrated about it: give at least 50 to shift by.
         """
         check_is_fitted(self)
         tables.check_same_rows(X, y)
         X = self._check_inputs(X)
         Y, _ = read_targets(y, self.targets_)
         check_consistent_length(X, Y)
-        weights = _read_weights(sample_weight, X)
+        weights = read_weights(sample_weight, X)
         good = within_limits(Y, self.targets_, self.target_limits_) & ~np.isnan(X).all(axis=1)
         learnt = good & np.isin(keys_of(X), self.learnt_keys_)
         if learnt.any():
@@ -782,16 +796,19 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
                 "their residuals are smaller than those of galaxies to come, and intervals would "
                 "be too narrow. Give galaxies that fit was not given."
             )
-        intervals, copula = self._calibrated(
-            self.intervals_.conditions, X, Y, np.flatnonzero(good), weights
-        )
-        lacking = intervals.lacking(self.targets_)
-        if lacking:
-            raise ValueError(
-                f"Of the {len(X)} galaxies given, fewer than 2 have inputs, a label within "
-                f"target_limits and a target {', '.join(lacking)}: nothing to calibrate on."
+        of_good = None if weights is None else weights[good]
+        with unchanged_on_failure(self):
+            self.shifts_ = self._find_shifts(X[good], Y[good], of_good) if shift else {}
+            intervals, copula = self._calibrated(
+                self.intervals_.conditions, X, Y, np.flatnonzero(good), weights
             )
-        self.intervals_, self.copula_ = intervals, copula
+            lacking = intervals.lacking(self.targets_)
+            if lacking:
+                raise ValueError(
+                    f"Of the {len(X)} galaxies given, fewer than 2 have inputs, a label within "
+                    f"target_limits and a target {', '.join(lacking)}: nothing to calibrate on."
+                )
+            self.intervals_, self.copula_ = intervals, copula
         return self
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
@@ -809,7 +826,12 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
         Returns
         -------
         float
-            Galaxies with NaN in X or y, or outside `target_limits`, are left out.
+            Galaxies without a prediction or a label, or outside `target_limits`, are left out.
+
+        Raises
+        ------
+        ValueError
+            If no galaxy is left.
         """
         from sfml.metrics import r2
 
@@ -976,7 +998,7 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
         _, strangeness = self._judge(X[rows])
         medians = np.full((len(rows), len(self.targets_)), np.nan)
         scores = medians.copy()
-        for k, usable, raw in self.emulators_.raw_quantiles(X[rows], strangeness):
+        for k, usable, raw in self._raw_quantiles(X[rows], strangeness):
             labelled = np.isfinite(Y[rows[usable], k])
             known = rows[usable][labelled]
             if len(known) >= 2:
@@ -1043,7 +1065,33 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
     def _emulators_of(self, X: Any) -> np.ndarray:
         """Predict, to (n_galaxies, n_targets), without a warning for what is missing."""
         X = self._check_inputs(X)
-        return self.emulators_.predict(X)
+        return self.emulators_.predict(X) + self._shifts()
+
+    def _raw_quantiles(
+        self, X: np.ndarray, strangeness: np.ndarray | None
+    ) -> Iterator[tuple[int, np.ndarray, RawQuantiles]]:
+        """Give quantiles as `Emulators.raw_quantiles` does, shifted as `calibrate` was told to."""
+        shifts = self._shifts()
+        for k, usable, raw in self.emulators_.raw_quantiles(X, strangeness):
+            yield k, usable, raw.shifted(shifts[k])
+
+    def _shifts(self) -> np.ndarray:
+        """Give what is added to the predictions of each target, (n_targets,), in dex."""
+        given = getattr(self, "shifts_", {})  # which models of before there was a shift lack
+        return np.array([given.get(target, 0.0) for target in self.targets_])
+
+    def _find_shifts(
+        self, X: np.ndarray, Y: np.ndarray, sample_weight: np.ndarray | None
+    ) -> dict[str, float]:
+        """Find by how much labels lie above what the regressors predict: the medians."""
+        lacking = Y - self.emulators_.predict(X)
+        found = {}
+        for target, values in zip(self.targets_, lacking.T, strict=True):
+            known = np.isfinite(values)
+            if known.any():
+                weight = None if sample_weight is None else sample_weight[known]
+                found[target] = float(median(values[known], weight))
+        return found
 
     @np.errstate(all="ignore")
     def _quantiles_and_crossings(
@@ -1054,7 +1102,7 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
         out = np.full((len(X), len(self.targets_), len(q)), np.nan)
         crossed = np.zeros(len(X), dtype=bool)
         widths = None if uncertainty == "emulator" else self._posterior_widths(X)
-        for k, usable, raw in self.emulators_.raw_quantiles(X, strangeness):
+        for k, usable, raw in self._raw_quantiles(X, strangeness):
             target, rows = self.targets_[k], slice(None) if usable.all() else usable
             crossed[rows] |= raw.cross()
             if uncertainty == "sps":
@@ -1099,7 +1147,7 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
         levels: list[Sequence[float]] = [(0.16, 0.5, 0.84)] * n_targets
         quantiles = [np.full((len(X), 3), np.nan)] * n_targets
         _, strangeness = self._judge(X)
-        for k, usable, raw in self.emulators_.raw_quantiles(X, strangeness):
+        for k, usable, raw in self._raw_quantiles(X, strangeness):
             levels[k] = raw.levels
             quantiles[k] = np.full((len(X), len(raw.levels)), np.nan)
             quantiles[k][usable] = self.intervals_.predict(self.targets_[k], raw)
@@ -1152,9 +1200,3 @@ def _read_draws(n_samples: Any, random_state: Any) -> int:
     if not isinstance(n_samples, Integral) or isinstance(n_samples, bool) or n_samples < 1:
         raise ValueError(f"n_samples must be a positive integer; got {n_samples!r}.")
     return int(check_random_state(random_state).randint(2**31 - 1))
-
-
-def _read_weights(sample_weight: Any, X: np.ndarray) -> np.ndarray | None:
-    if sample_weight is None:
-        return None
-    return check_sample_weight(sample_weight, X, ensure_non_negative=True)

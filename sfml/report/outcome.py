@@ -12,7 +12,7 @@ from sfml import tables
 from sfml.displays.base import CALIBRATION_LEVELS
 from sfml.pipeline import StarFormationPipeline
 
-# Galaxies held back that the outermost levels drawn, 2.5 and 97.5 %, need.
+# Galaxies to calibrate on that the outermost levels drawn, 2.5 and 97.5 %, need.
 FEWEST_FOR_LEVELS = 40
 # Galaxies whose quantiles are drawn: enough to tell coverage to a fifth of a per cent.
 MOST_WITH_QUANTILES = 50_000
@@ -40,14 +40,15 @@ def predict_outcome(pipe: StarFormationPipeline, X: Any) -> Outcome:
     targets = list(regress.targets_)
     some = np.unique(np.linspace(0, n - 1, min(n, MOST_WITH_QUANTILES)).astype(int))
     chosen = np.isin(np.arange(n), some)
-    if not regress.n_calibration_:
+    n_calibrating = regress.intervals_.n_rows(targets)
+    if not n_calibrating:
         return Outcome(pipe.predict_quietly(X), pipe[0].flag(X), None, None, some, None)
     table = pipe.predict_table(X)
     medians, lower, upper = (
         table[[f"{target}{end}" for target in targets]].to_numpy() for end in ("", "_p16", "_p84")
     )
     quantiles = None
-    if regress.n_calibration_ >= FEWEST_FOR_LEVELS:
+    if n_calibrating >= FEWEST_FOR_LEVELS:
         quantiles = pipe.predict_quantiles(tables.take_rows(X, chosen), CALIBRATION_LEVELS)
     return Outcome(medians, table["flag"].to_numpy(), lower, upper, some, quantiles)
 

@@ -25,8 +25,8 @@ def draw_dropout(
     for _ in range(_TRIES):
         candidate = _draw(observed, todo, wavelengths, rng)
         left = (detected[todo] & ~candidate).sum(axis=1)
-        seen = (observed[todo] & ~candidate).any(axis=1)
-        good = (left >= min_bands) & seen
+        has_band = (observed[todo] & ~candidate).any(axis=1)
+        good = (left >= min_bands) & has_band
         dropped[todo[good]] = candidate[good]
         todo = todo[~good]
     return dropped & observed

@@ -187,7 +187,7 @@ def _asinh(flux: np.ndarray, softening: np.ndarray) -> np.ndarray:
 def _bins(z_real: np.ndarray, z_simulated: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Bin of redshift of each galaxy, real and simulated; the real ones are in bins of like size.
 
-    One bin for all where the simulated ones do not reach a bin of their own.
+    One bin for all if a bin would hold fewer than 100 galaxies of either survey.
     """
     edges = np.quantile(z_real, np.linspace(0, 1, _BINS + 1)[1:-1])
     bins = np.searchsorted(edges, z_real), np.searchsorted(edges, z_simulated)

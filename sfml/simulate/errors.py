@@ -9,7 +9,7 @@ from scipy.special import ndtri
 from sklearn.linear_model import RidgeCV
 
 # Levels at which the distribution of errors about what is expected is kept.
-LEVELS = np.array([0.005, 0.025, *np.arange(0.05, 0.96, 0.05), 0.975, 0.995])
+ERROR_LEVELS = np.array([0.005, 0.025, *np.arange(0.05, 0.96, 0.05), 0.975, 0.995])
 # Galaxies in a bin of flux, at least, and bins, at most.
 _IN_BIN, _MOST_BINS = 50, 20
 # Fluxes below so many errors are one bin: noise, not the galaxy, sets their order.
@@ -66,7 +66,7 @@ class BandErrors(NamedTuple):
     centre: float  # mean of the typical errors' logarithms
     weights: np.ndarray  # (2 * n_before + 1,): of deviations before, typical errors before and own
     intercept: float
-    rest: np.ndarray  # (n_bins, n_levels), at `LEVELS`
+    rest: np.ndarray  # (n_bins, n_levels), at `ERROR_LEVELS`
     limits: tuple[float, float]  # smallest and largest deviation
 
 
@@ -109,7 +109,7 @@ class ErrorModel(NamedTuple):
             flux = sigma * np.geomspace(1, 1e5, 51)
             log_error = 0.5 * np.log(sigma**2 + (relative * flux) ** 2)
             curve = ErrorCurve(np.log(flux), log_error, 1.0 if relative else 0.0)
-            rest = np.tile(scatter * ndtri(LEVELS), (len(flux), 1))
+            rest = np.tile(scatter * ndtri(ERROR_LEVELS), (len(flux), 1))
             models.append(BandErrors(curve, 0.0, np.zeros(2 * j + 1), 0.0, rest, (-np.inf, np.inf)))
         return cls(tuple(models))
 
@@ -135,15 +135,17 @@ class ErrorModel(NamedTuple):
 
 def _table(values: np.ndarray, bins: np.ndarray, n_bins: int) -> np.ndarray:
     """Quantiles of values, (n,), in each bin; of all of them in a bin without any."""
-    overall = np.quantile(values, LEVELS)
+    overall = np.quantile(values, ERROR_LEVELS)
     rows = [bins == k for k in range(n_bins)]
-    return np.array([np.quantile(values[row], LEVELS) if row.any() else overall for row in rows])
+    return np.array(
+        [np.quantile(values[row], ERROR_LEVELS) if row.any() else overall for row in rows]
+    )
 
 
 def _interpolate(tables: np.ndarray, level: np.ndarray) -> np.ndarray:
     """Interpolate each row of (n, n_levels) tables at its own level, (n,)."""
-    level = np.clip(level, LEVELS[0], LEVELS[-1])
-    upper = np.clip(np.searchsorted(LEVELS, level), 1, len(LEVELS) - 1)
-    share = (level - LEVELS[upper - 1]) / (LEVELS[upper] - LEVELS[upper - 1])
+    level = np.clip(level, ERROR_LEVELS[0], ERROR_LEVELS[-1])
+    upper = np.clip(np.searchsorted(ERROR_LEVELS, level), 1, len(ERROR_LEVELS) - 1)
+    share = (level - ERROR_LEVELS[upper - 1]) / (ERROR_LEVELS[upper] - ERROR_LEVELS[upper - 1])
     rows = np.arange(len(level))
     return tables[rows, upper - 1] * (1 - share) + tables[rows, upper] * share

@@ -10,14 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from sfml.bands import BandSet
+from sfml.bands import SAME_WAVELENGTH, BandSet
 from sfml.simulate.checks import check_fluxes, check_parameters, check_redshifts, units_of
 from sfml.simulate.storage import read_library, write_library
 from sfml.simulate.tables import read_models
 from sfml.tables.units import flux_density_factor
-
-# As far as effective wavelengths of one filter are told apart, relative.
-_SAME_WAVELENGTH = 0.05
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -191,7 +188,7 @@ class ModelLibrary:
                 "bands.without(...)."
             )
         for name, wavelength in zip(bands.names, bands.wavelengths, strict=True):
-            if abs(known[name] - wavelength) > _SAME_WAVELENGTH * wavelength:
+            if abs(known[name] - wavelength) > SAME_WAVELENGTH * wavelength:
                 raise ValueError(
                     f"The library's band {name!r} is at {known[name]:g} micron, the survey's at "
                     f"{wavelength:g}: they are different filters. Rename one of them."

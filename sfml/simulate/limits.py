@@ -7,12 +7,13 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-_AB_ZERO_POINT = 3631.0  # Jy
-# The band of the selection is measured for all galaxies but few, and has the sharpest faint end:
-# its magnitudes end within so much of where most galaxies are.
+from sfml.tables.units import AB_ZERO_POINT
+
+# The selection band is measured for at least this share of the galaxies, and the faint end of its
+# magnitudes is at most this wide.
 _MEASURED, _SHARPEST = 0.99, 0.5
-# From the faintest tenth of the galaxies to the faintest few: these last are at the limit, or over
-# it if they were selected by another measurement.
+# The faint end lies between these two quantiles of the flux. The lower one is taken as the limit: a
+# few galaxies lie below it, because they were selected by another measurement.
 _MOST, _LAST = 0.10, 0.005
 # Galaxies in a bin of redshift, and bins, at most.
 _IN_BIN, _MOST_BINS = 50, 50
@@ -27,7 +28,7 @@ class FluxLimit(NamedTuple):
     @property
     def magnitude(self) -> float:
         """The limit as an AB magnitude."""
-        return -2.5 * float(np.log10(self.flux / _AB_ZERO_POINT))
+        return -2.5 * float(np.log10(self.flux / AB_ZERO_POINT))
 
     @classmethod
     def at(cls, band: int, magnitude: float) -> FluxLimit:
@@ -81,7 +82,7 @@ class Redshifts(NamedTuple):
 
 def flux_of(magnitude: float) -> float:
     """Convert an AB magnitude to a flux in Jy."""
-    return _AB_ZERO_POINT * 10 ** (-0.4 * magnitude)
+    return AB_ZERO_POINT * 10 ** (-0.4 * magnitude)
 
 
 def _faint_end(flux: np.ndarray) -> float:

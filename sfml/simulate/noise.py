@@ -155,7 +155,8 @@ class SurveyNoise:
         Raises
         ------
         ValueError
-            If there is not one depth per band, or one is no AB magnitude between 0 and 40.
+            If there is not one depth per band, one is no AB magnitude between 0 and 40,
+            `relative_error` or `scatter` is not in [0, 1), or the band of `selection` is unknown.
 
         Examples
         --------
@@ -170,7 +171,7 @@ class SurveyNoise:
         _check_depths(depths, bands)
         for name, value in (("relative_error", relative_error), ("scatter", scatter)):
             if not 0 <= value < 1:
-                raise ValueError(f"{name} must be a fraction from 0 to 1; got {value!r}.")
+                raise ValueError(f"{name} must be at least 0 and less than 1; got {value!r}.")
         faint = np.array([flux_of(depths[name]) / 5 for name in bands.names])
         code = float(bands.missing_codes[0]) if bands.missing_codes else np.nan
         limit = None
@@ -232,8 +233,11 @@ class SurveyNoise:
 
         Raises
         ------
+        TypeError
+            If `library` is no ModelLibrary.
         ValueError
-            If the library lacks a band, or no model of it would be in the survey.
+            If the library lacks a band, no model of it would be in the survey, or `n` is no whole
+            number above 0.
 
         Warns
         -----

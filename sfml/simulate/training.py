@@ -120,7 +120,8 @@ def fit_library(
     TypeError
         If `library` or `noise` is something else.
     ValueError
-        If the library lacks a target or a band, a regressor is no network, or as by ``fit``.
+        If the library lacks a target or a band, a regressor is no network, `n` or `sample_rows` is
+        no whole number of at least 2, or as by ``fit``.
 
     See Also
     --------

@@ -15,7 +15,7 @@ _SPELLING = re.compile(
     f"(?P<prefix>{'|'.join(_PREFIXES)})(?:(?P<jansky>Jy|[Jj]anskys?)|(?i:maggy|maggies|mgy))"
     "|(?i:(?P<capitals>nano|micro|milli)(?:maggy|maggies))"
 )
-_AB_ZERO_POINT = 3631  # Jy, the flux density of an AB magnitude of 0: one maggy
+AB_ZERO_POINT = 3631  # Jy, the flux density of an AB magnitude of 0: one maggy
 
 
 def has_unit(unit: Any) -> bool:
@@ -50,7 +50,7 @@ def conversion_factor(unit: Any, wanted: Any) -> float | None:
             u.Unit(float(known) * u.Jy if known else _text(each), parse_strict="silent")
             for each, known in zip((unit, wanted), janskys, strict=True)
         )
-    maggies = u.zero_point_flux(_AB_ZERO_POINT * u.Jy)
+    maggies = u.zero_point_flux(AB_ZERO_POINT * u.Jy)
     # A logarithmic unit is no factor away from a linear one.
     linear = isinstance(one, u.UnitBase) and isinstance(other, u.UnitBase)
     if not linear or not one.is_equivalent(other, maggies):
@@ -82,4 +82,4 @@ def _janskys(text: str) -> Fraction | None:
     if not match:
         return None
     prefix = match["prefix"] if match["capitals"] is None else match["capitals"].lower()
-    return Fraction(1 if match["jansky"] else _AB_ZERO_POINT, _PREFIXES[prefix])
+    return Fraction(1 if match["jansky"] else AB_ZERO_POINT, _PREFIXES[prefix])

@@ -10,11 +10,11 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from sfml import metrics
+from sfml.metrics.pairing import predict_with, read_labels
 from sfml.neural import KerasMLPRegressor
 from sfml.pipeline import StarFormationPipeline
 from sfml.recipes import make_estimator
 from sfml.regressor import StarFormationRegressor
-from sfml.targets import read_targets
 
 # To go on from trained networks, a quarter of the recipe's highest learning rate and a third of
 # its epochs reach what training anew does.
@@ -111,10 +111,9 @@ def _gentler(regressor: StarFormationRegressor) -> list[tuple[str, Any]]:
 
 
 def _gain(before: Any, after: Any, X: Any, y: Any) -> pd.DataFrame:
-    targets = before[-1].targets_
-    labels, _ = read_targets(y, targets)
+    labels, targets = read_labels(before, X, y)
     measures = {"sigma": metrics.error, "mad": metrics.mad, "nmad": metrics.nmad}
-    predicted = [pipe.predict(X).reshape(labels.shape) for pipe in (before, after)]
+    predicted = [predict_with(pipe, X).reshape(labels.shape) for pipe in (before, after)]
     rows = {
         (target, name): [float(measure(labels[:, k], values[:, k])) for values in predicted]
         for k, target in enumerate(targets)

@@ -7,10 +7,12 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from sfml.weights import nmad
+
 # Held-back galaxies in each bin of the width, at least, and bins at most.
 IN_BIN, MOST_BINS = 50, 20
 # Residuals that stand for those of a bin.
-LEVELS = (np.arange(200) + 0.5) / 200
+RESIDUAL_LEVELS = (np.arange(200) + 0.5) / 200
 # Galaxies that tell the median absolute deviation of a catalogue well enough.
 ENOUGH = 20_000
 
@@ -48,7 +50,7 @@ class ResidualModel(NamedTuple):
             # Ratios of means: one galaxy far off a narrow interval would rule a mean of ratios.
             np.array([_mean(residual, r, weight, 2) / _mean(width, r, weight, 2) for r in filled]),
             np.array([_mean(residual, r, weight, 1) / _mean(width, r, weight, 1) for r in filled]),
-            np.array([np.quantile(relative[r], LEVELS) for r in filled]),
+            np.array([np.quantile(relative[r], RESIDUAL_LEVELS) for r in filled]),
             np.array([np.average(covered[r], weights=weight[r]) for r in filled]),
         )
 
@@ -61,9 +63,8 @@ class ResidualModel(NamedTuple):
         variance -= np.mean(width * self.mean[place]) ** 2
         some = np.linspace(0, len(width) - 1, min(len(width), ENOUGH)).astype(int)
         residuals = width[some, np.newaxis] * self.shape[place[some]]
-        deviation = np.abs(residuals - np.median(residuals))
-        nmad = 1.4826 * np.median(deviation)
-        return float(np.sqrt(max(variance, 0))), float(nmad), float(self.covered[place].mean())
+        sigma = float(np.sqrt(max(variance, 0)))
+        return sigma, nmad(residuals.ravel()), float(self.covered[place].mean())
 
 
 def _mean(values: np.ndarray, rows: np.ndarray, weight: np.ndarray, power: int) -> float:
@@ -74,7 +75,7 @@ class HeldBack(NamedTuple):
     """How well one target of the galaxies held back from training was predicted."""
 
     n_galaxies: int
-    bias: float  # dex, mean of label less median
+    bias: float  # dex, mean of predicted minus actual
     sigma: float  # dex, root mean square about the bias
     nmad: float  # dex, 1.4826 times the median absolute deviation
     coverage: float  # share of the labels within calibrated 16-84 intervals
@@ -89,8 +90,7 @@ class HeldBack(NamedTuple):
     ) -> HeldBack:
         """Measure on galaxies as they were observed: of rows of one galaxy, on the first.
 
-        All are of shape (n_rows,); `galaxy` numbers the galaxy that each row is a version of. The
-        NMAD takes no weights.
+        All are of shape (n_rows,); `galaxy` numbers the galaxy that each row is a version of.
         """
         rows = np.unique(np.arange(len(residual)) if galaxy is None else galaxy, return_index=True)
         residual, covered = residual[rows[1]], covered[rows[1]]
@@ -101,7 +101,7 @@ class HeldBack(NamedTuple):
             len(residual),
             float(bias),
             float(np.sqrt(np.average((residual - bias) ** 2, weights=weight))),
-            float(1.4826 * np.median(np.abs(residual - np.median(residual)))),
+            nmad(residual, weight),
             float(np.average(covered, weights=weight)),
         )
 
@@ -143,9 +143,9 @@ class ExpectedScores(NamedTuple):
 
     def _repr_html_(self) -> str:
         first, *_ = str(self).splitlines()
-        raised = self.reasons[self.reasons > 0].map("{:.1%}".format).to_frame("share of galaxies")
+        shares = self.reasons[self.reasons > 0].map("{:.1%}".format).to_frame("share of galaxies")
         return (
             f"<p>{first}</p>{self.scores.round(3).to_html()}"
             f"<p>{self.out_of_domain:.1%} are unlike those of training.</p>"
-            f"{raised.to_html() if len(raised) else ''}"
+            f"{shares.to_html() if len(shares) else ''}"
         )

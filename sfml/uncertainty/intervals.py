@@ -58,6 +58,10 @@ class RawQuantiles(NamedTuple):
         median = self.median[:, np.newaxis]
         return self._replace(values=median + factor[:, np.newaxis] * (self.values - median))
 
+    def shifted(self, by: float) -> RawQuantiles:
+        """Add a number of dex to all quantiles."""
+        return self._replace(values=self.values + by) if by else self
+
     def rows(self, chosen: Any) -> RawQuantiles:
         """Choose galaxies."""
         some = {
@@ -112,7 +116,7 @@ class IntervalModel:
         )
         calibrated = calibrator.predict(raw.values, conditions)
         low, high = interpolate_quantiles(calibrated, raw.levels, (0.16, 0.84)).T
-        width, residual, covered = high - low, y - raw.median, (y >= low) & (y <= high)
+        width, residual, covered = high - low, raw.median - y, (y >= low) & (y <= high)
         self.calibrators[target] = calibrator
         self.usual_widths[target] = float(np.quantile(width, USUAL_WIDTHS))
         self.residuals[target] = ResidualModel.learn(
@@ -128,6 +132,12 @@ class IntervalModel:
     def expected_scores(self, target: str, width: np.ndarray) -> tuple[float, float, float]:
         """Expect sigma, NMAD and coverage of galaxies whose 16-84 intervals are so wide."""
         return self.residuals[target].scores(np.maximum(width, LEAST_WIDTH))
+
+    def n_rows(self, targets: Sequence[str]) -> float:
+        """Count the galaxies that calibrate the target that has fewest; 0 if one has none."""
+        if self.lacking(targets):
+            return 0
+        return float(min(self.calibrators[target].n_rows_ for target in targets))
 
     def lacking(self, targets: Sequence[str]) -> list[str]:
         """Name the targets that are not calibrated."""

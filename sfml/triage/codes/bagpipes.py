@@ -276,9 +276,9 @@ def _fit_one(
     k: int, row: int, galaxy: Measured, options: dict[str, Any]
 ) -> tuple[int, int, dict[str, np.ndarray] | str]:
     seed = options["seed"]
-    own = None if seed is None else int(np.random.SeedSequence([seed, row]).generate_state(1)[0])
+    of_row = None if seed is None else int(np.random.SeedSequence([seed, row]).generate_state(1)[0])
     try:
-        return k, row, sample_posterior(galaxy, **{**options, "seed": own})
+        return k, row, sample_posterior(galaxy, **{**options, "seed": of_row})
     except Exception as error:  # whatever the code raises: the other galaxies go on
         return k, row, f"{type(error).__name__}: {error}"
 
