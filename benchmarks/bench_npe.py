@@ -19,12 +19,14 @@ marginals by draws: more of them sharpen the outer quantiles, and cost as much.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib.util
 import os
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
+from tempfile import TemporaryDirectory
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -104,11 +106,12 @@ def run_flow(
     learn = np.asarray(features.fit(X, y).transform(X))
     offset = brightness(features, X)
     torch.manual_seed(seed)
-    npe = NPE(density_estimator=method, show_progress_bars=False)
     theta = torch.as_tensor(y.to_numpy() - offset[:, np.newaxis], dtype=torch.float32)
-    npe.append_simulations(theta, torch.as_tensor(learn, dtype=torch.float32))
     epochs = {"max_num_epochs": 2} if quick else {}
-    fit_s, flow = timed(lambda: npe.train(**epochs))
+    with TemporaryDirectory() as logs, contextlib.chdir(logs):  # sbi writes some where it stands
+        npe = NPE(density_estimator=method, show_progress_bars=False)
+        npe.append_simulations(theta, torch.as_tensor(learn, dtype=torch.float32))
+        fit_s, flow = timed(lambda: npe.train(**epochs))
     sample_s, draws = timed(lambda: draw(flow, features, X_test, n_samples))
     quantiles = np.moveaxis(np.quantile(draws, LEVELS, axis=1), 0, -1)
     return quantiles, draws, rates(fit_s, len(X_test), sample_s, n_samples, sample_s)
