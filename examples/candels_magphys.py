@@ -3,7 +3,7 @@
 Shows how a survey of one's own is declared (`BandSet`), how the cuts are fitted to it, and that
 365 labelled galaxies already teach something: three targets, two methods, cross-validated.
 
-    python examples/candels_magphys.py [candels_magphys.csv] [--quick]     # a minute; quick: 20 s
+    python examples/candels_magphys.py [candels_magphys.csv] [--quick]
 
 The catalogue has ``{band}_flux`` and ``{band}_fluxerr`` in Jy, NaN where missing, redshift ``z``
 and MAGPHYS's percentiles in dex. Source: Pacifici et al. 2023, ApJ 944, 141.
@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from sklearn.model_selection import KFold, cross_val_predict
 from sklearn.pipeline import Pipeline
@@ -54,6 +55,9 @@ def main() -> None:
     parser.add_argument("catalogue", nargs="?", type=Path, default=CATALOGUE)
     parser.add_argument("--quick", action="store_true", help="few epochs and trees, two folds")
     args = parser.parse_args()
+    if args.catalogue == CATALOGUE and not CATALOGUE.exists():
+        print(f"Skipped: the CANDELS galaxies. There is no {CATALOGUE}; name a file like it.")
+        return
     catalogue = pd.read_csv(args.catalogue)
     # The columns have names of their own, so that they are taken by position, in TARGETS' order.
     X, y = catalogue, catalogue[LABELS]
@@ -62,6 +66,7 @@ def main() -> None:
         pipe = make_pipeline("surana2020", "mlp", bands)
         print(f"{len(bands)} bands\n{pipe['select'].fit(X).report_}\n")
 
+    predictions = {}
     folds = KFold(2 if args.quick else 5, shuffle=True, random_state=0)
     for recipe, method in (
         ("sfml", "mlp"),
@@ -72,7 +77,7 @@ def main() -> None:
         if args.quick:
             parameter = {"mlp": "epochs", "random_forest": "n_estimators"}[method]
             pipe.set_params(**{f"regress__{target}__{parameter}": 10 for target in sfml.TARGETS})
-        predicted = cross_val_predict(pipe, X, y, cv=folds)
+        predicted = predictions[recipe, method] = cross_val_predict(pipe, X, y, cv=folds)
         table = sfml.metrics.score_table(
             y.set_axis(sfml.TARGETS, axis=1), predicted, n_features=len(WELL_COVERED) + 1
         )
@@ -80,6 +85,7 @@ def main() -> None:
         print(table.to_string(float_format="{:.4f}".format), "\n")
     spread = ", ".join(f"{value:.3f}" for value in y.std())
     print(f"To compare with: the labels themselves have standard deviations of {spread} dex.")
+    draw(y, predictions["sfml", "mlp"])
 
 
 def make_pipeline(recipe: str, method: str, bands: sfml.BandSet) -> Pipeline:
@@ -94,6 +100,17 @@ def make_pipeline(recipe: str, method: str, bands: sfml.BandSet) -> Pipeline:
         select__negative="allow",
         regress__target_limits=None,
     )
+
+
+def draw(y: pd.DataFrame, predicted: np.ndarray) -> None:
+    """Draw the default recipe's predictions of galaxies that it has not seen."""
+    import matplotlib.pyplot as plt
+
+    _, axes = plt.subplots(1, len(sfml.TARGETS), figsize=(13, 4.2), layout="constrained")
+    labels = y.set_axis(sfml.TARGETS, axis=1)
+    for target, ax in zip(sfml.TARGETS, axes, strict=True):
+        sfml.displays.PredictionDisplay.from_predictions(labels, predicted, target=target, ax=ax)
+    plt.show()
 
 
 if __name__ == "__main__":

@@ -86,3 +86,4 @@ for ax, target in zip(axes, sfml.TARGETS, strict=True):
     ax.set_title(target.replace("_", " "))
 axes[0].set_ylabel("dex")
 axes[0].legend()
+plt.show()

@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 
 import joblib
+import matplotlib.pyplot as plt
 import pandas as pd
 from sklearn.model_selection import GridSearchCV, train_test_split
 
@@ -75,6 +76,10 @@ def run(folder: Path, *, quick: bool) -> None:
     print(predicted.head().round(2))
     rejected = predicted.isna().all(axis=1).sum()
     print(f"   NaN for the {rejected} of {len(X_test)} galaxies which the selection rejects.")
+
+    print("5. Predicted against actual.")
+    sfml.displays.PredictionDisplay.from_estimator(best, X_test, y_test, target="stellar_mass")
+    plt.show()
 
 
 if __name__ == "__main__":

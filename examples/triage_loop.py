@@ -64,7 +64,7 @@ def main() -> None:
     """Run the loops a few times, on other galaxies each time, and print and draw the scores."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--figure", type=Path, help="where to draw the scores, such as loop.png")
+    parser.add_argument("--figure", type=Path, help="file for the figure, such as loop.png")
     parser.add_argument("--quick", action="store_true", help="once, few galaxies and epochs")
     args = parser.parse_args()
     scores = {}
@@ -75,8 +75,7 @@ def main() -> None:
     else:
         loop = with_bagpipes(args.quick)
         scores[loop.code] = run(loop, 1, args.quick)
-    if args.figure is not None:
-        draw(scores, args.figure)
+    draw(scores, args.figure)
 
 
 def with_stand_in(quick: bool) -> Loop:
@@ -192,11 +191,8 @@ def score(
     return scores | {"dust_luminosity, dusty (rmse)": of_dusty[2]}
 
 
-def draw(scores: dict[str, pd.DataFrame], path: Path) -> None:
+def draw(scores: dict[str, pd.DataFrame], path: Path | None) -> None:
     """Draw the scatter of each target before and after, one panel per code."""
-    import matplotlib as mpl
-
-    mpl.use("Agg")
     import matplotlib.pyplot as plt
 
     size = (5.5 * len(scores), 4)
@@ -210,6 +206,9 @@ def draw(scores: dict[str, pd.DataFrame], path: Path) -> None:
         ax.set_xticks(np.arange(len(names)), names)
         ax.set(title=f"the code: {code}", ylabel="scatter, dex")
         ax.legend(frameon=False)
+    if path is None:
+        plt.show()
+        return
     figure.savefig(path, dpi=120)
     print(f"Drawn: {path}")
 

@@ -134,7 +134,7 @@ class BandSet:
                 "3631 * 10**(-0.4 * mag) Jy for AB magnitudes."
             )
 
-    def is_gamas(self, name: str) -> bool:
+    def is_gama_band(self, name: str) -> bool:
         """Say whether a band of this set is GAMA's own, and no namesake at another wavelength.
 
         Parameters
@@ -150,7 +150,7 @@ class BandSet:
         Examples
         --------
         >>> from sfml import GAMA
-        >>> GAMA.is_gamas("r"), GAMA.is_gamas("F110W")
+        >>> GAMA.is_gama_band("r"), GAMA.is_gama_band("F110W")
         (True, False)
         """
         if name not in self.names or name not in GAMA.names:

@@ -203,6 +203,17 @@ def filters(name: str, code: str) -> dict[str, Any]:
     return _survey(name).filters(code)
 
 
+def known_filter(band: str, wavelength: float, code: str) -> str | int | None:
+    """Find the filter in an SPS code of a band of any survey, by its name and wavelength."""
+    for survey in list_surveys():
+        bands = load_survey(survey)
+        if dict(zip(bands.names, bands.wavelengths, strict=True)).get(band) == wavelength:
+            found: str | int | None = filters(survey, code).get(band)
+            if found is not None:
+                return found
+    return None
+
+
 def describe(name: str) -> str:
     """Say which release a survey's columns are of, what to cite, and what to know before use.
 

@@ -129,7 +129,7 @@ def test_what_is_no_unit_of_flux_density_is_refused_when_the_set_is_made(unit):
 
 def test_namesakes_at_another_wavelength_are_not_gamas():
     survey = BandSet(["r", "i", "Y", "F110W"], [0.62, 0.80, 1.02, 1.1])
-    assert [survey.is_gamas(name) for name in (*survey.names, "K")] == [
+    assert [survey.is_gama_band(name) for name in (*survey.names, "K")] == [
         *(True, False, True, False),
         False,
     ]

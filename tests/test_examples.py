@@ -13,7 +13,7 @@ EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 
 
 def run_example(
-    name: str, *arguments: str | Path, expect_failure: bool = False, timeout: float = 120
+    name: str | Path, *arguments: str | Path, expect_failure: bool = False, timeout: float = 120
 ) -> str:
     run = subprocess.run(
         [sys.executable, "-W", "error::FutureWarning", EXAMPLES / name, *arguments],
@@ -59,6 +59,14 @@ def test_candels_example_scores_three_targets(shared_data: Path) -> None:
 def test_example_says_which_catalogue_is_absent(tmp_path: Path) -> None:
     absent = tmp_path / "absent.csv"
     assert str(absent) in run_example("candels_magphys.py", absent, expect_failure=True)
+
+
+@pytest.mark.parametrize("name", ["hatlas_dust_luminosity.py", "candels_magphys.py"])
+def test_examples_of_real_galaxies_say_what_they_skip(name: str, tmp_path: Path) -> None:
+    alone = tmp_path / "checkout" / "examples" / name
+    alone.parent.mkdir(parents=True)
+    alone.write_bytes((EXAMPLES / name).read_bytes())
+    assert run_example(alone).startswith("Skipped: the ")
 
 
 def scored(printed: str) -> list[list[str]]:

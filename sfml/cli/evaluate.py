@@ -186,9 +186,5 @@ def _count_learnt(pipe: StarFormationPipeline, X: pd.DataFrame) -> int:
 
     from sfml.regressor.hold_back import row_keys
 
-    inputs: Any = X
-    for _, step in pipe.steps[:-1]:
-        if step != "passthrough":
-            # As in `fit`, whose rows had labels.
-            inputs = getattr(step, "transform_labelled", step.transform)(inputs)
+    inputs = pipe._inputs(X, labelled=True)  # as in `fit`, whose rows had labels
     return int(np.isin(row_keys(inputs), pipe["regress"].learnt_keys_).sum())

@@ -176,7 +176,7 @@ def observe(
 
 def _instrument(bands: BandSet, name: str, wavelength: float) -> str:
     # VIKING's Z, which GAMA calls X, is bluer than SDSS's z.
-    if name == "X" and bands.is_gamas(name):
+    if name == "X" and bands.is_gama_band(name):
         return "VIKING"
     return next(key for key, value in _INSTRUMENTS.items() if wavelength <= value.longest)
 
@@ -189,7 +189,7 @@ def _depths(bands: BandSet) -> np.ndarray:
     between = np.exp(np.interp(np.log(bands.wavelengths), known, errors))
     return np.array(
         [
-            _GAMA_DEPTHS[name] if bands.is_gamas(name) else depth
+            _GAMA_DEPTHS[name] if bands.is_gama_band(name) else depth
             for name, depth in zip(bands.names, between, strict=True)
         ]
     )

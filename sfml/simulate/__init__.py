@@ -1,6 +1,7 @@
 """Learning from an SPS code directly: its models, observed as a survey would observe them."""
 
 from sfml.simulate.bagpipes import bagpipes_library
+from sfml.simulate.cigale import cigale_library
 from sfml.simulate.coverage import CoverageReport, coverage_report
 from sfml.simulate.curves import filter_files
 from sfml.simulate.distributions import LogUniform, Uniform
@@ -19,6 +20,7 @@ __all__ = [
     "SurveyNoise",
     "Uniform",
     "bagpipes_library",
+    "cigale_library",
     "coverage_report",
     "filter_files",
     "fit_library",

@@ -20,7 +20,7 @@ from sklearn.utils import check_random_state
 from sfml.bands import BandSet
 from sfml.compat import Interval, validate_params
 from sfml.simulate.bagpipes_models import import_bagpipes, make_models
-from sfml.simulate.checks import REDSHIFT, rows_of
+from sfml.simulate.checks import DARK, REDSHIFT, rows_of
 from sfml.simulate.curves import filter_files
 from sfml.simulate.library import ModelLibrary
 from sfml.simulate.prior import BagpipesPrior
@@ -29,7 +29,6 @@ from sfml.simulate.runs import RunFolder, read_settings
 from sfml.targets import known_target
 
 _CHUNK = 250  # models, about a second of work
-_DARK = 1e-30  # Jy: what a model emits beyond the Lyman limit
 _MOST_BROKEN = 0.01
 
 
@@ -240,7 +239,7 @@ def _assemble(
     units = {name: prior.units[name] for name in drawn if known_target(name) is None}
     return ModelLibrary(
         bands,
-        np.where(flux > 0, flux, _DARK),
+        np.where(flux > 0, flux, DARK),
         values[REDSHIFT].to_numpy()[~broken],
         parameters,
         units,

@@ -11,11 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from sfml.simulate.checks import LOWEST_SSFR
 from sfml.simulate.curves import EXTRA
 from sfml.simulate.prior import BagpipesPrior
 
-# Of a galaxy that has stopped to form stars, as a fraction of its mass per year.
-LOWEST_SSFR = 1e-13
 _SOLAR_LUMINOSITY = 3.826e33  # erg/s, as Bagpipes has it
 _INFRARED = (8e4, 1e7)  # Angstrom
 _MICROJANSKY = 1e-6

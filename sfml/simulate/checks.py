@@ -13,6 +13,9 @@ from sfml.bands import BandSet
 from sfml.targets import check_target_names, implausible, known_target
 
 REDSHIFT = "redshift"
+# Of a galaxy that has stopped to form stars, as a fraction of its mass per year.
+LOWEST_SSFR = 1e-13
+DARK = 1e-30  # Jy: what a model emits beyond the Lyman limit
 _MOST_SHOWN = 5
 
 

@@ -12,6 +12,7 @@ from sklearn.utils import check_random_state
 
 from sfml.bands import BandSet
 from sfml.photometry import Layout, read_photometry
+from sfml.simulate.two_sample import typical_errors
 from sfml.uncertainty.domain import DomainDetector
 
 _FEWEST = 500
@@ -143,7 +144,7 @@ def coverage_report(
         raise ValueError("coverage_report compares colours: bands needs at least two bands.")
     sides = [_magnitudes(X, bands, what) for X, what in ((real, "real"), (simulated, "simulated"))]
     (flux, error, z_real), (flux_simulated, _, z_simulated) = sides
-    softening = _typical(error)
+    softening = typical_errors(error)
     one, other = _asinh(flux, softening), _asinh(flux_simulated, softening)
     bins = _bins(z_real, z_simulated)
     order = np.argsort(bands.wavelengths, kind="stable")
@@ -173,11 +174,6 @@ def _magnitudes(X: Any, bands: BandSet, what: str) -> tuple[np.ndarray, np.ndarr
             f"has {known.sum()} among {len(known)} rows."
         )
     return flux[known], error[known], redshift[known]
-
-
-def _typical(error: np.ndarray) -> np.ndarray:
-    known = [column[np.isfinite(column)] for column in error.T]
-    return np.array([np.median(column) if len(column) else 1.0 for column in known])
 
 
 def _asinh(flux: np.ndarray, softening: np.ndarray) -> np.ndarray:

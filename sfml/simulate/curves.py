@@ -72,7 +72,10 @@ def filter_files(
     given = dict(filters or {})
     if given:
         bands.only(*given)  # an error that suggests another spelling
-    names = {name: _known_filter(name, wavelength) for name, wavelength in _wavelengths(bands)}
+    names = {
+        name: surveys.known_filter(name, wavelength, "sedpy")
+        for name, wavelength in _wavelengths(bands)
+    }
     lacking = [name for name in bands.names if name not in given and names[name] is None]
     if lacking:
         raise ValueError(
@@ -94,17 +97,6 @@ def filter_files(
 
 def _wavelengths(bands: BandSet) -> list[tuple[str, float]]:
     return list(zip(bands.names, bands.wavelengths, strict=True))
-
-
-def _known_filter(name: str, wavelength: float) -> str | None:
-    """Name in astro-sedpy of a band of one of the surveys: of the same name and wavelength."""
-    for survey in surveys.list_surveys():
-        known = dict(_wavelengths(surveys.load_survey(survey)))
-        if known.get(name) == wavelength:
-            found = surveys.filters(survey, "sedpy").get(name)
-            if found is not None:
-                return str(found)
-    return None
 
 
 def _from_sedpy(band: str, name: str) -> np.ndarray:

@@ -110,7 +110,7 @@ class ModelLibrary:
         units: Mapping[str, str] | None = None,
         prior: Mapping[str, Any] | None = None,
     ) -> ModelLibrary:
-        """Read the models of any SPS code from a table: FSPS, Prospector, DSPS, CIGALE and others.
+        """Read the models of any SPS code from a table: FSPS, Prospector, DSPS and others.
 
         Parameters
         ----------

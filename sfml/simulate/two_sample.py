@@ -73,7 +73,8 @@ def two_sample_auc(
             f"Two catalogues of at least {_FEWEST} galaxies are compared; got {sizes[0]} real and "
             f"{sizes[1]} simulated ones."
         )
-    scale = _typical_errors(parts[0])
+    assert parts[0].error is not None
+    scale = typical_errors(parts[0].error)
     features = np.vstack([_features(part, scale) for part in parts])
     labels = np.repeat([0, 1], sizes)
     seed = int(check_random_state(random_state).randint(2**31 - 1))
@@ -89,10 +90,8 @@ def two_sample_auc(
     return float(roc_auc_score(labels, chance[:, 1]))
 
 
-def _typical_errors(photometry: Photometry) -> np.ndarray:
+def typical_errors(error: np.ndarray) -> np.ndarray:
     """Typical error of each band, (n_bands,); 1 for a band that was never measured."""
-    error = photometry.error
-    assert error is not None
     known = [column[np.isfinite(column)] for column in error.T]
     return np.array([np.median(column) if len(column) else 1.0 for column in known])
 

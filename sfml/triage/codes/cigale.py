@@ -261,7 +261,7 @@ def _filters_in(
     found = []
     for band, name in zip(bands.names, _filters(bands, filter_names), strict=True):
         known = {name}
-        if bands.is_gamas(band) and band not in (filter_names or {}):
+        if bands.is_gama_band(band) and band not in (filter_names or {}):
             known |= {CIGALE_FILTERS[band], CIGALE_FILTERS_2020[band]}
         present = sorted(known & set(table.names))
         if len(present) > 1:

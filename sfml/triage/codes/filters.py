@@ -31,7 +31,7 @@ def filters_of(
             f"{parameter} has entries for {', '.join(strange)}, which are no bands of this set: "
             f"{', '.join(bands.names)}."
         )
-    known = {**{name: defaults[name] for name in defaults if bands.is_gamas(name)}, **given}
+    known = {**{name: defaults[name] for name in defaults if bands.is_gama_band(name)}, **given}
     absent = [name for name in bands.names if name not in known]
     if absent:
         raise ValueError(
