@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tracemalloc
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -329,17 +330,33 @@ class TestNothingIsForgotten:
         with pytest.raises(TypeError, match=r"estimators_\[2\]\.new_ is"):
             content_hash(pipe)
 
-    def test_a_callback(self, paper_pipe):
+    def test_an_optimizer_of_keras(self, paper_pipe):
         import keras
 
         pipe = copy.copy(paper_pipe)
         pipe.steps = [*paper_pipe.steps[:-1], ("regress", clone(paper_pipe["regress"]))]
-        callback = keras.callbacks.TerminateOnNaN()
-        pipe["regress"].set_params(sfr__callbacks=[callback])
+        pipe["regress"].set_params(sfr__optimizer=keras.optimizers.Adam())
         with pytest.raises(
-            TypeError, match=r"regress\.estimators\[1\]\[1\]\.callbacks\[0\] is a ker"
+            TypeError, match=r"regress\.estimators\[1\]\[1\]\.optimizer is a ker.*Give its name"
         ):
             content_hash(pipe)
+
+    def test_callbacks_are_left_out(self, survey, tmp_path):
+        """Loggers hold on to TensorFlow: a pipeline that had them can be saved all the same."""
+        import keras
+
+        X, y = survey
+        pipe = sfml.make_star_formation_pipeline(targets=["sfr"], random_state=0)
+        csv = partial(keras.callbacks.CSVLogger, str(tmp_path / "log.csv"))
+        pipe.set_params(regress__sfr__epochs=2, regress__sfr__n_networks=1)
+        pipe.set_params(regress__sfr__callbacks=[csv, keras.callbacks.TerminateOnNaN()])
+        pipe.fit(X, y[["sfr"]])
+        assert len((tmp_path / "log.csv").read_text().splitlines()) == 3
+        with pytest.warns(UserWarning, match="'callbacks' of networks is not saved"):
+            path = sfml.save(pipe, tmp_path / "model.safetensors")
+        again = sfml.load(path)
+        assert again.get_params()["regress__sfr__callbacks"] is None
+        np.testing.assert_array_equal(again.predict(X[:20]), pipe.predict(X[:20]))
 
     @pytest.mark.parametrize(
         ("value", "message"),

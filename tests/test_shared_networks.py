@@ -1,6 +1,7 @@
 """Targets whose networks are set alike share one."""
 
 import copy
+from functools import partial
 
 import numpy as np
 import pytest
@@ -55,6 +56,22 @@ class TestSharing:
         model = StarFormationRegressor(pairs, share_networks=True)
         jobs = sfml.regressor.plan._group(model, TARGETS, None)
         assert [places for _, places, _ in jobs] == [[0], [1], [2]]
+
+    def test_callbacks_that_are_made_anew_are_no_reason_to_stay_alone(self, data):
+        import keras
+
+        X, y = data
+        epochs = []
+
+        class Count(keras.callbacks.Callback):
+            def on_epoch_end(self, epoch, logs=None):
+                epochs.append(epoch)
+
+        own = {target: network(callbacks=[Count, partial(Count)]) for target in TARGETS}
+        model = regressor(**own).fit(X, y)
+        assert model.emulators_.targets == [[0, 1, 2]]
+        assert epochs == [0, 0, 1, 1, 2, 2]
+        np.testing.assert_array_equal(model.predict(X), regressor().fit(X, y).predict(X))
 
     def test_a_target_between_shared_ones_keeps_its_place(self, data):
         X, y = data

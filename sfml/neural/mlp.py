@@ -104,9 +104,10 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
         Whether another `fit` goes on from the weights of the last one (a lower `learning_rate` and
         fewer `epochs` are then enough), which must be of the same shape, and keeps its scaling of
         the targets.
-    callbacks : sequence of keras.callbacks.Callback, or of their classes, default=None
-        Further callbacks for training, as `keras.Model.fit` takes them. They are kept as they
-        are: a fitted model that holds Keras objects needs Keras to be unpickled.
+    callbacks : sequence of keras.callbacks.Callback or of callables, default=None
+        Further callbacks for training, as `keras.Model.fit` takes them, or what makes one, such as
+        a class or ``functools.partial(keras.callbacks.TensorBoard, "logs")``: then each network has
+        its own, and the fitted model can be pickled. `sfml.save` leaves them out.
     random_state : int, RandomState or None, default=None
         Seeds the split, the weights and the order of rows, and nothing outside this estimator.
     verbose : int, default=0

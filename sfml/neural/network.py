@@ -232,7 +232,7 @@ def train(
     verbose: int,
 ) -> dict[str, list[float]]:
     """Train an initialised network, with early stopping, and return its history."""
-    given = [c() if isinstance(c, type) else c for c in callbacks or ()]
+    given = [c if isinstance(c, keras.callbacks.Callback) else c() for c in callbacks or ()]
     used = [*given, keras.callbacks.TerminateOnNaN(), _StopIfCancelled()]
     watched = "loss" if validation is None else "val_loss"
     if can_be_stopped():

@@ -56,6 +56,8 @@ class Encoded(NamedTuple):
     arrays: dict[str, np.ndarray]
     digests: dict[str, str]
     """Of each array the SHA-256 of its type, shape and values."""
+    left_out: frozenset[str] = frozenset()
+    """Names of parameters that were given, and are not saved."""
 
     def content_hash(self) -> str:
         """Compute one number from all of it: the same for the same content, wherever it lies."""
@@ -86,7 +88,13 @@ def encode(value: Any, *, to_hash: bool = False) -> Encoded:
     """
     encoder = _Encoder(to_hash=to_hash)
     encoder.write_object(value, "")
-    return Encoded(encoder.objects, encoder.places, encoder.arrays, encoder.digests)
+    return Encoded(
+        encoder.objects,
+        encoder.places,
+        encoder.arrays,
+        encoder.digests,
+        frozenset(encoder.left_out),
+    )
 
 
 def digest_of(array: np.ndarray) -> str:
@@ -104,6 +112,7 @@ class _Encoder:
         self.places: list[dict[str, Any]] = []
         self.arrays: dict[str, np.ndarray] = {}
         self.digests: dict[str, str] = {}
+        self.left_out: set[str] = set()
         self._by_digest: dict[str, str] = {}
         # By id, with what has the id, so that no other object gets the same.
         self._seen: dict[int, tuple[Any, int]] = {}
@@ -172,6 +181,11 @@ class _Encoder:
             raise TypeError(f"{_join(path, lacking[0])} is a parameter that is not there.")
         parameters = {name: attributes.pop(name) for name in parameters_of(type(value))}
         self._check_preset(value, known, parameters, attributes, path)
+        if not self.to_hash:
+            for name in known.left_out & set(parameters):
+                if parameters[name] is not None:
+                    self.left_out.add(name)
+                    parameters[name] = None
         for name in known.preset:
             attributes.pop(name, None)
         entry = {"parameters": self._write_attributes(parameters, path, depth)}
@@ -328,8 +342,8 @@ def _check_attributes(given: set[str], known: set[str], value: Any, path: str) -
 def _cannot(path: str, value: Any) -> TypeError:
     classes = ", ".join(name for name, known in KNOWN.items() if known.style == ESTIMATOR)
     hint = ""
-    if "callbacks" in path or location_of(type(value)).startswith("keras."):
-        hint = " Set the parameter to None, or to a name, before saving."
+    if location_of(type(value)).startswith("keras."):
+        hint = " Give its name instead, such as 'adam', before `fit`."
     return TypeError(
         f"{path or 'the model'} is a {location_of(type(value))}, which cannot be saved.{hint} "
         f"Saved are numbers, texts, arrays, and the classes {classes}. joblib.dump saves others, "

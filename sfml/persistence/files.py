@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -50,12 +51,17 @@ def save(
     Raises
     ------
     TypeError
-        If the pipeline holds what cannot be saved, such as a Keras callback or a regressor of
+        If the pipeline holds what cannot be saved, such as a Keras optimizer or a regressor of
         another library: the error says where.
     ValueError
         If the card cannot be written as JSON, or names what the pipeline tells itself.
     FileExistsError
         If the file is there and `overwrite` is False.
+
+    Warns
+    -----
+    UserWarning
+        If networks have callbacks, which serve training alone and are not saved.
 
     See Also
     --------
@@ -76,6 +82,13 @@ def save(
     True
     """
     encoded = encode(pipe)
+    if encoded.left_out:
+        warnings.warn(
+            f"The parameter {', '.join(sorted(encoded.left_out))!r} of networks is not saved: it "
+            "serves training alone.",
+            UserWarning,
+            stacklevel=2,
+        )
     document = {
         "format": FORMAT,
         "card": make_card(pipe, encoded.content_hash(), card),

@@ -47,8 +47,9 @@ class Known:
     """What is known of one class.
 
     `attributes` are an estimator's fitted ones, `sometimes` those among them that may be absent,
-    and `preset` the ones which its constructor makes without being told. `check` is given the
-    attributes that were read, and raises a ValueError if they do not fit together.
+    and `preset` the ones which its constructor makes without being told. `left_out` are parameters
+    that serve training alone, and are saved as None. `check` is given the attributes that were
+    read, and raises a ValueError if they do not fit together.
     """
 
     location: str
@@ -56,6 +57,7 @@ class Known:
     attributes: Mapping[str, Kind]
     sometimes: frozenset[str] = frozenset()
     preset: frozenset[str] = frozenset()
+    left_out: frozenset[str] = frozenset()
     check: Callable[[Any], None] = field(default=lambda value: None)
 
     def load(self) -> type:
@@ -193,6 +195,7 @@ KNOWN: dict[str, Known] = {
             "device_": TEXT,
         },
         sometimes=_NAMED,
+        left_out=frozenset({"callbacks"}),
         check=checks.check_network,
     ),
     "sfml.QuantileCalibrator": Known(

@@ -206,11 +206,7 @@ def _group(
 
 def _can_share(estimator: Any) -> bool:
     """Whether a regressor of several targets learns from galaxies that lack some of the labels."""
-    return (
-        isinstance(estimator, KerasMLPRegressor)
-        and estimator.quantiles is not None
-        and not estimator.callbacks
-    )
+    return isinstance(estimator, KerasMLPRegressor) and estimator.quantiles is not None
 
 
 def _earlier(earlier: Any, target: str) -> tuple[Any, int]:
