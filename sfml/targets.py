@@ -200,7 +200,8 @@ def read_targets(
         received = "" if columns is None else f": {', '.join(columns)}"
         raise ValueError(
             f"y must have {len(names)} columns, one each for {', '.join(names)}; got "
-            f"{values.shape[1]}{received}."
+            f"{values.shape[1]}{received}. The pipeline's targets are make_star_formation_pipeline("
+            "targets=[...]); of a galaxy that lacks some labels, y has NaN for them."
         )
     if known is not None:
         values = values[:, _order(known, names)]
