@@ -48,6 +48,7 @@ _PROPERTIES = {
 # What grows with the mass has one of these units in CIGALE.
 _GROWING = ("solMass", "solMass/yr", "W", "kg", "ph/s", "W/Hz", "W/nm")
 _ENDS = (".fits", ".txt")
+_MOST_OF_ONE = 1.01  # Msun of stars that one formed can be, with rounding
 
 
 @validate_params(
@@ -319,12 +320,12 @@ def _check_normalised(models: _Models, log_mass_formed: Uniform | None) -> None:
     if "stellar_mass" not in models.parameters:
         return
     most = models.parameters["stellar_mass"].max()
-    if most <= 1 and log_mass_formed is None:
+    if most <= _MOST_OF_ONE and log_mass_formed is None:
         raise ValueError(
             f"The models have at most {most:.3g} Msun of stars: CIGALE normalised them to one "
             "solar mass formed. Say what masses galaxies have: log_mass_formed=Uniform(8, 12)."
         )
-    if most > 1 and log_mass_formed is not None:
+    if most > _MOST_OF_ONE and log_mass_formed is not None:
         raise ValueError(
             f"The models have up to {most:.3g} Msun of stars: CIGALE did not normalise them to one "
             "solar mass formed. Leave log_mass_formed out."
