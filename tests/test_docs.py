@@ -112,7 +112,7 @@ def test_code_in_documents_runs(document, tmp_path, monkeypatch, capsys):
         exec(compile(program, str(document), "exec"), names)
     if document == "README.md":
         assert "stellar_mass" in capsys.readouterr().out
-        assert (tmp_path / "model.joblib").exists()
+        assert (tmp_path / "model.safetensors").exists()
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=str)
