@@ -179,7 +179,7 @@ def compare(y: pd.Series, predictions: dict[str, np.ndarray]) -> pd.DataFrame:
     print(
         f"\nRMSE: the default recipe reaches {ours:.4f} dex, {ours / trees:.2f} times that "
         f"of boosted trees on all rows, {trees:.4f}, and the paper's network {paper:.4f}.\n"
-        "A thousand galaxies are few for the latter: the paper had 49,000. The first finds out that "
+        "A thousand galaxies are few for the latter: the paper had 49,000. The first finds that "
         "these\nlabels were made at redshifts rounded in steps of 0.02, and is told to follow them."
     )
     return table
