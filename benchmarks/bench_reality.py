@@ -133,7 +133,8 @@ def compare(case: Case, pipe: Any, *, n_draws: int, quick: bool) -> pd.DataFrame
         X_known, y_known = X.iloc[known], y.iloc[known]
         again = copy.deepcopy(pipe).calibrate(X_known, y_known)
         shifted = copy.deepcopy(pipe).calibrate(X_known, y_known, shift=True)
-        further = copy.deepcopy(pipe).refit(X_known, y_known)
+        own_groups = [f"real galaxy {row}" for row in known]
+        further = copy.deepcopy(pipe).refit(X_known, y_known, groups=own_groups)
         few = make_pipeline(case, quick=quick).fit(X_known, y_known)
         ways = {
             "Bagpipes alone": as_it_is[rest],

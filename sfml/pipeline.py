@@ -138,7 +138,7 @@ class StarFormationPipeline(Pipeline):
         sample_weight : array-like of shape (n_galaxies,), default=None
             How much each galaxy counts.
         groups : array-like of shape (n_galaxies,), default=None
-            Group of each galaxy, if `fit` was given groups.
+            Group of each galaxy, which must be given if `fit` was given groups.
         warm_start : bool, default=True
             Whether networks continue from the weights of the last fit. Other regressors are
             trained from scratch.
@@ -146,9 +146,20 @@ class StarFormationPipeline(Pipeline):
         Returns
         -------
         self
+
+        Raises
+        ------
+        ValueError
+            As by `fit`, or if that was given groups and this is not.
+
+        Warns
+        -----
+        UserWarning
+            If predictions were shifted by ``calibrate(shift=True)``: they are no longer.
         """
         check_is_fitted(self)
         tables.check_same_rows(X, y)
+        tables.check_same_rows(X, groups, "X and groups")
         regress = self._last
         before = regress.warm_start
         regress.set_params(warm_start=warm_start)
@@ -486,6 +497,7 @@ class StarFormationPipeline(Pipeline):
     def _fit_steps(self, X: Any, y: Any, params: Mapping[str, dict[str, Any]]) -> None:
         tables.check_same_rows(X, y)
         (first, select), *middle, (last, regress) = self._steps()
+        tables.check_same_rows(X, params[last].get("groups"), "X and groups")
         limits = regress.target_limits if isinstance(regress.target_limits, Mapping) else {}
         select.fit(X, y, **{"stellar_mass_range": limits.get("stellar_mass"), **params[first]})
         selected = select.transform(X)

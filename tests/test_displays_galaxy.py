@@ -134,3 +134,32 @@ def test_a_pipeline_that_was_calibrated_later_shows_its_posterior(survey):
     )
     made.fit(X[:250], y[:250]).calibrate(X[250:300], y[250:300])
     assert show(made, survey, 320).draws is not None
+
+
+def test_rows_that_do_not_belong_together_are_refused(pipe, survey):
+    X, y = survey
+    with pytest.raises(ValueError, match="as many rows, one per galaxy; got 100 and 400"):
+        GalaxyDisplay.from_estimator(pipe, X[300:], 1, y)
+    for labels in (y, y[:50]):
+        with pytest.raises(ValueError, match="as many rows, one per galaxy; got 100 and "):
+            GalaxyDisplay.from_estimator(pipe, X, 320, X_train=X[:100], y_train=labels)
+
+
+def test_one_target_without_a_name(survey):
+    X, y = survey
+    made = sfml.make_star_formation_pipeline(
+        method="random_forest", targets=["sfr"], random_state=0
+    )
+    display = show(made.fit(X[:300], y["sfr"][:300]), survey, 320)
+    assert display.median.shape == (1,)
+
+
+def test_what_is_no_pipeline_or_row(pipe, survey):
+    X, _ = survey
+    other = make_pipeline(sfml.GamaSampleSelector(), LinearRegression())
+    other.steps[0][1].fit(X)
+    other.steps[1][1].fit(np.zeros((3, 2)), np.zeros(3))
+    with pytest.raises(TypeError, match="ends in a StarFormationRegressor"):
+        GalaxyDisplay.from_estimator(other, X, 3)
+    with pytest.raises(TypeError, match="'float' object cannot be interpreted as an integer"):
+        GalaxyDisplay.from_estimator(pipe, X, 2.5)

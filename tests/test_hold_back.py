@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
+from astropy.table import Column, MaskedColumn
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.linear_model import Ridge
 
-from sfml import StarFormationRegressor, make_mock_survey, make_star_formation_pipeline
+from sfml import StarFormationRegressor, make_mock_survey, make_star_formation_pipeline, triage
 from sfml.regressor.hold_back import FEWEST, draw_numbers, group_keys, row_keys
 
 tables = st.integers(1, 4).flatmap(
@@ -156,6 +161,62 @@ class TestGroups:
         n_groups = 1 if kind is float else 100  # neighbours beyond 2^53 are one float
         assert len(np.unique(group_keys(groups, 600))) == n_groups
 
+    def test_a_group_is_the_same_whatever_holds_its_value(self):
+        numbers = np.array([3, 1, 2, 1])
+        expected = group_keys(numbers, 4)
+        for same in (
+            numbers.astype(float),
+            numbers.astype(">i8"),
+            numbers.astype(np.int16),
+            numbers.astype(np.uint64),
+            numbers.astype(np.longdouble),
+            numbers.astype(object),
+            pd.Series(numbers, dtype="Int64"),
+            pl.Series(numbers),
+            Column(numbers),
+        ):
+            np.testing.assert_array_equal(group_keys(same, 4), expected, err_msg=repr(same))
+        texts = group_keys(["a", "b", "a", "c"], 4)
+        for same in (
+            np.array([b"a", b"b", b"a", b"c"]),
+            pd.Series(["a", "b", "a", "c"], dtype="category"),
+        ):
+            np.testing.assert_array_equal(group_keys(same, 4), texts, err_msg=repr(same))
+        assert len(np.unique(np.r_[expected, texts, group_keys(list("3121"), 4)])) == 9
+        days = np.array(["2026-11-28", "2026-11-29", "2026-11-28"], dtype="datetime64[D]")
+        assert len(np.unique(group_keys(days, 3))) == 2
+
+    @pytest.mark.parametrize("seed", range(4))
+    def test_the_share_held_back_is_as_near_as_groups_allow(self, galaxies, seed):
+        X, y, _ = galaxies
+        regressor = StarFormationRegressor(Ridge(), targets=["stellar_mass"], random_state=seed)
+        regressor.fit(X, y, groups=np.arange(600) // 150)
+        assert regressor.n_calibration_ == 150  # of four groups, for a fifth
+        with pytest.raises(
+            ValueError, match="1 groups of 600 galaxies, the largest of 600, cannot"
+        ):
+            regressor.fit(X, y, groups=np.zeros(600))
+        unequal = np.r_[np.zeros(560), np.arange(1, 41)]
+        with contextlib.suppress(ValueError):
+            regressor.fit(X, y, groups=unequal)
+        assert 0 < regressor.n_calibration_ <= 150
+
+    def test_going_on_holds_back_nothing_that_was_learnt(self, galaxies):
+        X, y, groups = galaxies
+        regressor = StarFormationRegressor(
+            Ridge(), targets=["stellar_mass"], warm_start=True, random_state=0
+        )
+        regressor.fit(X[:300], y[:300])  # single galaxies
+        before = np.isin(row_keys(X), regressor.learnt_keys_)
+        regressor.fit(X, y, groups=groups)
+        learnt = np.isin(row_keys(X), regressor.learnt_keys_).reshape(100, 6)
+        assert (learnt.all(axis=1) | ~learnt.any(axis=1)).all()
+        assert learnt.ravel()[before].all()
+        assert 0 < regressor.n_calibration_ == (~learnt).sum()
+        with pytest.raises(ValueError, match="The last fit was given groups"):
+            regressor.fit(X, y)
+        assert regressor.n_calibration_ == (~learnt).sum()  # as it was
+
     def test_a_pipeline_passes_them_on(self):
         X, y = make_mock_survey(400, n_templates=2000, random_state=0, return_X_y=True)
         groups = np.arange(400) // 4
@@ -175,3 +236,24 @@ class TestGroups:
             regressor.fit(X, y, groups=groups[:10])
         with pytest.raises(ValueError, match="1 of 600 are missing"):
             regressor.fit(X, y, groups=np.r_[np.nan, np.ones(599)])
+        masked = MaskedColumn(groups, mask=np.arange(600) < 120)
+        with pytest.raises(ValueError, match="120 of 600 are missing"):
+            regressor.fit(X, y, groups=masked)
+        with pytest.raises(ValueError, match="all of one kind; got mixed"):
+            regressor.fit(X, y, groups=np.array([1, "1"] * 300, dtype=object))
+        with pytest.raises(ValueError, match="calibration_fraction=None none is"):
+            regressor.set_params(calibration_fraction=None).fit(X, y, groups=groups)
+
+    def test_their_order_is_that_of_the_galaxies(self):
+        X, y = make_mock_survey(200, n_templates=2000, random_state=0, return_X_y=True)
+        pipe = make_star_formation_pipeline(method="random_forest", random_state=0)
+        groups = pd.Series(np.arange(200) // 2, index=X.index)
+        with pytest.raises(ValueError, match="X and groups have the same index labels in another"):
+            pipe.fit(X, y, groups=groups[::-1])
+        pipe.fit(X, y, groups=groups)
+        with pytest.raises(ValueError, match="X and groups have the same index labels in another"):
+            pipe.refit(X, y, groups=groups[::-1])
+        with pytest.raises(ValueError, match="The last fit was given groups"):
+            triage.refit(pipe, X, y)
+        better, _ = triage.refit(pipe, X, y, groups=groups)
+        assert better[-1].n_calibration_ == pipe[-1].n_calibration_

@@ -720,6 +720,20 @@ class TestCalibrate:
         again = model.calibrate(X, y + 1, shift=True).fit(*simulate(600))
         assert again.shifts_ == {}
 
+    def test_learning_anew_ends_the_shift(self, linear):
+        X, y = simulate(200, seed=8)
+        model = copy.deepcopy(linear).set_params(warm_start=True)
+        model.calibrate(X, y + 1, shift=True)
+        with pytest.warns(UserWarning, match="no longer shifted"):
+            model.fit(*simulate(600))
+        assert model.shifts_ == {}
+
+    def test_galaxies_of_no_weight_shift_nothing(self, linear):
+        X, y = simulate(200, seed=8)
+        weights = np.r_[1.0, np.zeros(199)]
+        with pytest.raises(ValueError, match="fewer than 2"):
+            copy.deepcopy(linear).calibrate(X, y + 1, weights, shift=True)
+
     def test_weights_count_in_the_shift(self, linear):
         X, y = simulate(400, seed=5)
         moved = y.copy()

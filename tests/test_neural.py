@@ -359,6 +359,12 @@ def test_a_pickle_needs_no_tensorflow(data, tmp_path):
     subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True)
 
 
+@pytest.mark.parametrize("wrong", ["early", lambda: None, lambda: keras.callbacks.CSVLogger])
+def test_what_is_no_callback_is_named(data, wrong):
+    with pytest.raises(TypeError, match=r"callbacks must hold keras\.callbacks\.Callback objects"):
+        small(callbacks=[wrong]).fit(*data)
+
+
 def test_callbacks_keep_no_model(data):
     callback = keras.callbacks.CSVLogger("unused")
     callback.on_train_begin = callback.on_epoch_end = callback.on_train_end = lambda *_, **__: None

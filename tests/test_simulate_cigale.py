@@ -180,6 +180,9 @@ def test_it_teaches_a_pipeline(tmp_path):
         (None, {"log_mass_formed": None}, "at most .* Msun of stars: CIGALE normalised"),
         (None, {"parameters": {"x": "stellar.nope"}}, "stellar.nope"),
         (None, {"parameters": {"x": "dust.umin"}}, "'x' needs a unit"),
+        (None, {"parameters": {"z": "universe.redshift"}}, "universe.redshift, which the library"),
+        (None, {"parameters": {"m": "sloan.sdss.r"}}, "sloan.sdss.r, which the library has"),
+        (lambda t: t.remove_column("stellar.m_star"), {}, "lacks 'stellar.m_star', which tells"),
         (None, {"filter_names": {"R": "sloan.sdss.r"}}, "R"),
         (None, {"filter_names": {"r": "sloan.sdss.R"}}, "sloan.sdss.R"),
         (lambda t: t.remove_column("universe.redshift"), {}, "universe.redshift"),
@@ -202,13 +205,15 @@ def test_what_is_refused(tmp_path, change, options, message):
 def test_what_grows_with_the_mass_is_not_taken_as_it_is(tmp_path):
     table = models()
     table["stellar.lum"] = Column(np.ones(len(table)), unit=Unit("W"))
+    path = write(table, tmp_path)
+    options = {"log_mass_formed": MASSES, "parameters": {"luminosity": "stellar.lum"}}
     with pytest.raises(ValueError, match="'luminosity', in 'W', grows with the mass"):
-        cigale_library(
-            write(table, tmp_path),
-            BANDS,
-            log_mass_formed=MASSES,
-            parameters={"luminosity": "stellar.lum"},
-        )
+        cigale_library(path, BANDS, **options)
+    for unit in ("W/m^2", "mJy", "Lsun", "erg/s", "solMass"):
+        with pytest.raises(ValueError, match="grows with the mass"):
+            cigale_library(path, BANDS, **options, units={"luminosity": unit})
+    library = cigale_library(path, BANDS, **options, units={"luminosity": "mag"})
+    assert library.units["luminosity"] == "mag"
 
 
 def test_files_of_different_runs_and_none_at_all(tmp_path):

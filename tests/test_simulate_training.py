@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from sklearn.ensemble import RandomForestRegressor
 
 from sfml import GAMA, TARGETS, make_mock_survey, make_star_formation_pipeline
 from sfml.regressor.hold_back import group_keys
@@ -64,7 +67,7 @@ class TestFitLibrary:
         return pipe.set_params(**{f"regress__{t}__epochs": epochs for t in pipe[0].targets})
 
     def test_each_epoch_observes_the_models_anew(self, library, noise):
-        survey = SimulatedSurvey(library, noise, ["sfr"], 500, chunk_rows=200)
+        survey = SimulatedSurvey(library, noise, ["sfr"], 500, seed=0, chunk_rows=200)
         parts = list(survey.chunks(0))
         assert [len(X) for X, _, _ in parts] == [200, 200, 100]
         for X, y, models in parts:
@@ -126,3 +129,43 @@ class TestFitLibrary:
         forest = make_star_formation_pipeline(method="random_forest")
         with pytest.raises(ValueError, match="Only networks can learn in chunks"):
             fit_library(forest, library, noise)
+
+    def test_random_state_seeds_the_epochs_too(self, library, noise):
+        drawn = [
+            next(SimulatedSurvey(library, noise, ["sfr"], 50, seed=seed).chunks(epoch))[0]
+            for seed, epoch in ((0, 7), (0, 7), (1, 7), (0, 8))
+        ]
+        fluxes = [X["r_flux"].to_numpy() for X in drawn]
+        np.testing.assert_array_equal(fluxes[0], fluxes[1])
+        assert not np.array_equal(fluxes[0], fluxes[2])
+        assert not np.array_equal(fluxes[0], fluxes[3])
+
+    def test_as_many_galaxies_are_expected_as_are_learnt(self, library, noise, monkeypatch):
+        from sfml.neural import KerasMLPRegressor
+
+        counted = []
+        train = KerasMLPRegressor._in_chunks
+
+        def watched(self, rows, rng):
+            learnt = [sum(len(X) for X, _ in rows.chunks(seed)) for seed in range(5)]
+            counted.append((rows.n_rows, np.mean(learnt)))
+            return train(self, rows, rng)
+
+        monkeypatch.setattr(KerasMLPRegressor, "_in_chunks", watched)
+        pipe = self.networks(epochs=1, targets=["sfr"])
+        fit_library(pipe, library, noise, 4000, sample_rows=1000, random_state=0)
+        expected, learnt = counted[0]
+        assert abs(learnt / expected - 1) < 0.05
+
+    def test_bands_of_another_unit_or_filter_are_refused(self, library, noise):
+        in_millijansky = replace(noise, bands=replace(noise.bands, unit="mJy"))
+        with pytest.raises(
+            ValueError, match=r"in 'Jy', those of the noise in 'mJy'.*bands=noise.b"
+        ):
+            fit_library(self.networks(), library, in_millijansky)
+        longer = (noise.bands.wavelengths[0] * 1.3, *noise.bands.wavelengths[1:])
+        shifted = replace(noise, bands=replace(noise.bands, wavelengths=longer))
+        with pytest.raises(ValueError, match=r"'FUV_flux' at .* it is at "):
+            fit_library(self.networks(), library, shifted)
+        with pytest.raises(TypeError, match="pipe must be a pipeline"):
+            fit_library(RandomForestRegressor(), library, noise)

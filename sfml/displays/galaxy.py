@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import textwrap
 import warnings
 from collections.abc import Sequence
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
 import numpy as np
+from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from sfml import tables
@@ -169,18 +171,21 @@ class GalaxyDisplay:
         IndexError
             If there is no such row.
         TypeError
-            If the estimator does not read the columns of a band set.
+            If the estimator does not read the columns of a band set, or `row` is no whole number.
         ValueError
-            If one of X_train and y_train is given without the other.
+            If one of X_train and y_train is given without the other, or y or y_train does not have
+            the rows of X or X_train.
         """
         check_is_fitted(estimator)
-        bands = getattr(estimator[0], "bands_", None)
-        if bands is None:
+        steps = estimator if isinstance(estimator, Pipeline) else [None]
+        bands = getattr(steps[0], "bands_", None)
+        if bands is None or not hasattr(steps[-1], "intervals_"):
             raise TypeError(
-                "estimator must be a pipeline that reads the columns of a band set, as "
-                f"make_star_formation_pipeline makes it; got {type(estimator).__name__}."
+                "estimator must be a pipeline that reads the columns of a band set and ends in a "
+                "StarFormationRegressor, as make_star_formation_pipeline makes it; got "
+                f"{type(estimator).__name__}."
             )
-        n = tables.n_rows(X)
+        n, row = tables.n_rows(X), operator.index(row)
         if not 0 <= row < n:
             raise IndexError(f"row must be from 0 to {n - 1}, a position in X; got {row}.")
         if (X_train is None) != (y_train is None):
@@ -198,8 +203,12 @@ class GalaxyDisplay:
             error=None if error is None else error[0],
             unit=bands.unit,
             targets=list(targets),
-            median=predict_with(estimator, one)[0],
-            draws=estimator.sample(one, n_samples, random_state)[0] if calibrated else None,
+            median=predict_with(estimator, one).reshape(-1),
+            draws=(
+                estimator.sample(one, n_samples, random_state)[0].reshape(n_samples, -1)
+                if calibrated
+                else None
+            ),
             truth=None if y is None else read_labels(estimator, X, y)[0][row],
             sensitivities=_sensitivities(estimator, one, len(targets)),
             reasons=_reasons(estimator, one, calibrated=calibrated),
@@ -335,10 +344,10 @@ def _neighbours(
 
     if X_train is None:
         return None
+    labels, _ = read_labels(estimator, X_train, y_train)
     _, rows = nearest_galaxies(estimator, one, X_train, n_neighbors)
     if (rows < 0).any():
         return None
-    labels, _ = read_labels(estimator, X_train, y_train)
     return Neighbours(_photometry(estimator, X_train).flux[rows[0]], labels[rows[0]])
 
 

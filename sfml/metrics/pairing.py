@@ -82,7 +82,13 @@ def read_labels(
             f"The estimator predicts {', '.join(known)}, in this order; got targets={given}. "
             "Leave targets out."
         )
-    return read_targets(y, known or given or read_values(y, "y")[1])
+    labels, names = read_targets(y, known or given or read_values(y, "y")[1])
+    if tables.n_rows(X) != len(labels):
+        raise ValueError(
+            f"X and y must have as many rows, one per galaxy; got {tables.n_rows(X)} and "
+            f"{len(labels)}."
+        )
+    return labels, names
 
 
 def predict_with(estimator: Any, X: Any) -> np.ndarray:

@@ -107,7 +107,9 @@ class KerasMLPRegressor(RegressorMixin, BaseEstimator):
     callbacks : sequence of keras.callbacks.Callback or of callables, default=None
         Further callbacks for training, as `keras.Model.fit` takes them, or what makes one, such as
         a class or ``functools.partial(keras.callbacks.TensorBoard, "logs")``: then each network has
-        its own, and the fitted model can be pickled. `sfml.save` leaves them out.
+        its own, targets share networks all the same, and the fitted model can be pickled. In a
+        pipeline an object is copied for each target, and is never called itself. `sfml.save` leaves
+        callbacks out.
     random_state : int, RandomState or None, default=None
         Seeds the split, the weights and the order of rows, and nothing outside this estimator.
     verbose : int, default=0

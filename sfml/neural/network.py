@@ -220,6 +220,17 @@ class _StopOnRequest(keras.callbacks.Callback):
                 self.model.set_weights(self.best_weights)
 
 
+def _make_callback(given: Any) -> keras.callbacks.Callback:
+    """Take a callback, or make one."""
+    made = given() if callable(given) and not isinstance(given, keras.callbacks.Callback) else given
+    if not isinstance(made, keras.callbacks.Callback):
+        raise TypeError(
+            "callbacks must hold keras.callbacks.Callback objects, or callables that make one, "
+            f"such as their classes; got {given!r}."
+        )
+    return made
+
+
 def train(
     model: InMemorySequential,
     training: InMemoryData,
@@ -232,7 +243,7 @@ def train(
     verbose: int,
 ) -> dict[str, list[float]]:
     """Train an initialised network, with early stopping, and return its history."""
-    given = [c if isinstance(c, keras.callbacks.Callback) else c() for c in callbacks or ()]
+    given = [_make_callback(each) for each in callbacks or ()]
     used = [*given, keras.callbacks.TerminateOnNaN(), _StopIfCancelled()]
     watched = "loss" if validation is None else "val_loss"
     if can_be_stopped():

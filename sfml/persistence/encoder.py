@@ -183,7 +183,7 @@ class _Encoder:
         self._check_preset(value, known, parameters, attributes, path)
         if not self.to_hash:
             for name in known.left_out & set(parameters):
-                if parameters[name] is not None:
+                if parameters[name]:
                     self.left_out.add(name)
                     parameters[name] = None
         for name in known.preset:

@@ -168,10 +168,11 @@ KNOWN: dict[str, Known] = {
             "_root": INTEGER,
             "_last_number": INTEGER,
             "_one_column": TRUTH,
+            "_grouped": TRUTH,
         },
-        # Models of before sfml learnt how targets go together have no copula_, and no shifts_ those
-        # of before `calibrate` could shift predictions.
-        sometimes=_NAMED | {"_last_number", "copula_", "shifts_"},
+        # Models of before sfml learnt how targets go together have no copula_, and no shifts_ and
+        # _grouped those of before `calibrate` could shift predictions and `fit` took groups.
+        sometimes=_NAMED | {"_last_number", "copula_", "shifts_", "_grouped"},
         check=checks.check_regressor,
     ),
     "sfml.KerasMLPRegressor": Known(

@@ -314,7 +314,7 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
         groups : array-like of shape (n_galaxies,), default=None
             Group of each galaxy, such as the model that simulated galaxies were made from, or the
             object that was observed several times. Galaxies of one group are all held back, or
-            none of them is.
+            none of them is. With `warm_start`, later fits need groups as well.
         variants : array-like of shape (n_variants, n_galaxies, n_features), default=None
             The same galaxies as they might have been observed instead, such as with fewer bands.
             Networks learn from these too.
@@ -362,9 +362,10 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
         limits = read_limits(self.target_limits, targets)
         good = within_limits(Y, targets, limits) & (True if weights is None else weights > 0)
         keys = keys_of(X) if row_keys is None else row_keys
+        self._check_groups(X, groups, earlier)
         if groups is not None:
             keys = group_keys(groups, len(X))
-        held_back = self._hold_back(X, Y, good, keys, earlier)
+        held_back = self._hold_back(X, Y, good, keys, earlier, grouped=groups is not None)
         galaxies = Galaxies(X, Y, targets, good, held_back)
         widths = read_posterior(y, targets)
         jobs = plan_jobs(
@@ -380,7 +381,9 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
         learnt_chunks = None
         if chunks is not None:
             self._check_can_chunk(weights, held_back)
-            learnt_chunks = LearntChunks(chunks, targets, limits, keys[held_back], len(X))
+            learnt_chunks = LearntChunks(
+                chunks, targets, limits, keys[held_back], len(X), grouped=groups is not None
+            )
         data = Training(
             X, variants, first_is_usual, weights, feature_names, offset_map, learnt_chunks
         )
@@ -390,6 +393,14 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
         # From here on, what later methods read: never the parameters.
         self.targets_, self.target_limits_ = targets, limits
         self._one_column = is_one_column(y)
+        self._grouped = groups is not None
+        if earlier is not None and any(getattr(earlier, "shifts_", {}).values()):
+            warnings.warn(
+                "Predictions are no longer shifted as calibrate(shift=True) had said: the "
+                "regressors have learnt anew. Call calibrate again if they should be.",
+                UserWarning,
+                stacklevel=4,
+            )
         self.shifts_: dict[str, float] = {}
         self.emulators_ = Emulators(fitted[: len(jobs)], [job.targets for job in jobs])
         self.posterior_ = fitted[-1] if posterior else None
@@ -766,7 +777,8 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
             How much each galaxy counts.
         shift : bool, default=False
             Whether to shift the predictions too, by the median of what they lack in dex, such as
-            where the labels are those of another SPS code. A later call begins anew.
+            where the labels are those of another SPS code. A later call begins anew, and a later
+            `fit` or `refit` ends it.
 
         Returns
         -------
@@ -789,6 +801,7 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
         check_consistent_length(X, Y)
         weights = read_weights(sample_weight, X)
         good = within_limits(Y, self.targets_, self.target_limits_) & ~np.isnan(X).all(axis=1)
+        good &= True if weights is None else weights > 0
         learnt = good & np.isin(keys_of(X), self.learnt_keys_)
         if learnt.any():
             raise ValueError(
@@ -891,6 +904,8 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
         good: np.ndarray,
         keys: np.ndarray,
         earlier: StarFormationRegressor | None,
+        *,
+        grouped: bool,
     ) -> np.ndarray:
         """Mark the galaxies to be held back from all regressors."""
         if earlier is None:
@@ -903,11 +918,32 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
             if earlier is None or not hasattr(earlier, "_last_number"):
                 n = max(1, round(self.calibration_fraction * self.n_given_))
                 self._last_number = np.sort(numbers[usable])[n - 1]
+                if grouped:
+                    self._last_number = _nearest_cut(numbers[usable], n)
             held_back = usable & (numbers <= self._last_number)
             if (held_back == usable).all():  # all rows are equal, and so are their numbers
                 held_back[:] = False
+            if earlier is not None:  # nor is anything that was learnt from before, or its group
+                learnt = np.isin(keys_of(X), earlier.learnt_keys_)
+                held_back &= ~np.isin(keys, keys[learnt])
         self.n_calibration_ = int(held_back.sum())
         return held_back
+
+    def _check_groups(
+        self, X: np.ndarray, groups: Any, earlier: StarFormationRegressor | None
+    ) -> None:
+        """Raise if groups would do nothing, or would come too late."""
+        if groups is not None and self.calibration_fraction is None:
+            raise ValueError(
+                "groups say which galaxies are held back together, but with "
+                "calibration_fraction=None none is. Leave groups out, or set it to 0.2."
+            )
+        if earlier is not None and groups is None and getattr(earlier, "_grouped", False):
+            raise ValueError(
+                "The last fit was given groups. Give those of these galaxies too, groups=..., with "
+                "one of its own for a galaxy that belongs to none: without them galaxies could "
+                "calibrate the intervals whose group was learnt from."
+            )
 
     def _check_can_chunk(self, weights: np.ndarray | None, held_back: np.ndarray) -> None:
         """Raise if networks cannot learn from chunks as the parameters say."""
@@ -922,7 +958,7 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
                 "calibration_fraction=0.2, and give at least 50 galaxies that can be learnt from."
             )
         if wrong:
-            raise ValueError(f"Learning from more galaxies than fit in memory: {wrong}")
+            raise ValueError(f"Learning from chunks of galaxies: {wrong}")
 
     def _name_estimators(self, jobs: Sequence[Job], Y: np.ndarray, *, chunked: bool) -> None:
         """Give each target its regressor and its number of galaxies; a joint one its own name."""
@@ -1200,3 +1236,21 @@ def _read_draws(n_samples: Any, random_state: Any) -> int:
     if not isinstance(n_samples, Integral) or isinstance(n_samples, bool) or n_samples < 1:
         raise ValueError(f"n_samples must be a positive integer; got {n_samples!r}.")
     return int(check_random_state(random_state).randint(2**31 - 1))
+
+
+def _nearest_cut(numbers: np.ndarray, n: int) -> np.uint64:
+    """Give the number up to which, group by group, nearest to n galaxies are held back.
+
+    Raises if not even a half would be left to learn from, or none held back.
+    """
+    groups, counts = np.unique(numbers, return_counts=True)
+    held = np.cumsum(counts)
+    best = int(np.argmin(np.abs(held - n)))
+    if held[best] > len(numbers) / 2:
+        raise ValueError(
+            f"{len(groups)} groups of {len(numbers)} galaxies, the largest of {counts.max()}, "
+            f"cannot be divided so that about {n} are held back in whole groups: it would be "
+            f"{held[best]}. Give more and smaller groups, or set calibration_fraction=None and "
+            "call calibrate."
+        )
+    return groups[best]

@@ -45,8 +45,8 @@ _PROPERTIES = {
     "mass_weighted_age": _Property("stellar.age_m_star", "Myr", 1e-3),
     "metallicity": _Property("stellar.metallicity", "", 1 / 0.02),
 }
-# What grows with the mass has one of these units in CIGALE.
-_GROWING = ("solMass", "solMass/yr", "W", "kg", "ph/s", "W/Hz", "W/nm")
+# What grows with the mass of a galaxy is measured in one of these, or in what converts to it.
+_GROWING = ("kg", "kg/s", "W", "W/m2", "W/Hz", "W/nm", "Jy", "W/(m2 nm)", "ph/s", "ph/(m2 s)")
 _ENDS = (".fits", ".txt")
 _MOST_OF_ONE = 1.01  # Msun of stars that one formed can be, with rounding
 
@@ -102,9 +102,9 @@ def cigale_library(
     Returns
     -------
     ModelLibrary
-        With those parameters that the files have of ``stellar_mass`` (surviving stars), ``sfr``
-        (mean of 100 Myr), ``dust_luminosity``, ``dust_mass``, ``mass_weighted_age``,
-        ``metallicity`` (0.02 is solar), in the units of `sfml.targets`, and what `parameters` adds.
+        With ``stellar_mass`` (surviving stars), those that the files have of ``sfr`` (mean of 100
+        Myr), ``dust_luminosity``, ``dust_mass``, ``mass_weighted_age`` and ``metallicity`` (0.02 is
+        solar), in the units of `sfml.targets`, and what `parameters` adds.
 
     Raises
     ------
@@ -251,10 +251,17 @@ def _read_file(
         _check_unit(band, column, reader.units.get(column), unit)
     found = {name: each.column for name, each in _PROPERTIES.items() if each.column in present}
     found |= parameters
-    if not found:
+    taken = {_REDSHIFT, *(column for column, _ in columns.values())} & set(found.values())
+    if taken:
         raise ValueError(
-            f"{str(path)!r} has none of {', '.join(p.column for p in _PROPERTIES.values())}. List "
-            "them in `variables` of [analysis_params] in pcigale.ini."
+            f"parameters names {', '.join(sorted(taken))}, which the library has as its redshift "
+            "or a flux. Leave it out."
+        )
+    if "stellar_mass" not in found:
+        raise ValueError(
+            f"{str(path)!r} lacks {_PROPERTIES['stellar_mass'].column!r}, which tells whether "
+            "CIGALE normalised the models. List it in `variables` of [analysis_params] in "
+            "pcigale.ini."
         )
     flux, redshift, values, stated = read_models(
         path, bands, {**columns, bands.redshift: _REDSHIFT}, found
@@ -307,18 +314,19 @@ def _plain(unit: str) -> str:
 
 def _check_not_growing(models: _Models) -> None:
     """Refuse to scale galaxies with a parameter that would have to be scaled with them."""
-    for name, unit in models.units.items():
-        if name not in _PROPERTIES and _plain(unit) in map(_plain, _GROWING):
+    from astropy.units import Unit
+
+    for name, text in models.units.items():
+        unit = Unit(text, parse_strict="silent")
+        if name not in _PROPERTIES and any(unit.is_equivalent(each) for each in _GROWING):
             raise ValueError(
-                f"The parameter {name!r}, in {unit!r}, grows with the mass of a galaxy, and cannot "
+                f"The parameter {name!r}, in {text!r}, grows with the mass of a galaxy, and cannot "
                 f"be scaled. Those that can: {', '.join(_PROPERTIES)}."
             )
 
 
 def _check_normalised(models: _Models, log_mass_formed: Uniform | None) -> None:
     """Refuse models of one solar mass as galaxies, and galaxies as models of one solar mass."""
-    if "stellar_mass" not in models.parameters:
-        return
     most = models.parameters["stellar_mass"].max()
     if most <= _MOST_OF_ONE and log_mass_formed is None:
         raise ValueError(
@@ -371,7 +379,7 @@ def _draw_rows(n: int, wanted: int | None, rng: np.random.Generator) -> np.ndarr
 
 def _in_dex(parameters: pd.DataFrame, formed: Any) -> pd.DataFrame:
     """Scale what grows with the mass formed, and take logarithms where sfml's unit is dex."""
-    mass = parameters.get("stellar_mass", pd.Series(1.0, parameters.index)).to_numpy()
+    mass = parameters["stellar_mass"].to_numpy()
     found = {}
     for name in map(str, parameters):
         values = parameters[name].to_numpy()

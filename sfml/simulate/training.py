@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn import config_context
+from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state, gen_batches
 
+from sfml.bands import SAME_WAVELENGTH, BandSet
 from sfml.simulate.library import ModelLibrary
 from sfml.simulate.noise import SurveyNoise
 from sfml.targets import TARGETS
@@ -118,10 +120,11 @@ def fit_library(
     Raises
     ------
     TypeError
-        If `library` or `noise` is something else.
+        If `pipe`, `library` or `noise` is something else.
     ValueError
-        If the library lacks a target or a band, a regressor is no network, `n` or `sample_rows` is
-        no whole number of at least 2, or as by ``fit``.
+        If the pipeline's bands are in another unit or at other wavelengths than those of `noise`,
+        the library lacks a target or a band, a regressor is no network, `n` or `sample_rows` is no
+        whole number of at least 2, or as by ``fit``.
 
     See Also
     --------
@@ -147,16 +150,22 @@ def fit_library(
     for name, given, wanted in (("library", library, ModelLibrary), ("noise", noise, SurveyNoise)):
         if not isinstance(given, wanted):
             raise TypeError(f"{name} must be a {wanted.__name__}; got {type(given).__name__}.")
+    bands = getattr(pipe[0], "bands", None) if isinstance(pipe, Pipeline) else None
+    if bands is None:
+        raise TypeError(
+            "pipe must be a pipeline as make_star_formation_pipeline makes it; got "
+            f"{type(pipe).__name__}."
+        )
+    _check_same_bands(bands, noise.bands)
     n = len(library) if n is None else n
     for name, value in (("n", n), ("sample_rows", sample_rows)):
         if not isinstance(value, int | np.integer) or value < 2:
             raise ValueError(f"{name} must be a whole number of at least 2; got {value!r}.")
     targets = tuple(pipe[0].targets)
     _check_targets(library, targets, "Make the pipeline with targets=.")
-    survey = SimulatedSurvey(library, noise, targets, int(n))
-    X, y = make_training_survey(
-        library, noise, int(min(n, sample_rows)), random_state, targets=targets
-    )
+    rng = check_random_state(random_state)
+    survey = SimulatedSurvey(library, noise, targets, int(n), seed=rng.randint(2**31 - 1))
+    X, y = make_training_survey(library, noise, int(min(n, sample_rows)), rng, targets=targets)
     last = pipe.steps[-1][0]
     with config_context(enable_metadata_routing=False):  # chunks are no metadata of the user's
         return pipe.fit(X, y, **{f"{last}__chunks": survey, f"{last}__groups": X.index})
@@ -175,6 +184,8 @@ class SimulatedSurvey:
         Parameters that are labels.
     n_rows : int
         Galaxies in each epoch.
+    seed : int
+        Which noise and models, along with the seed of each epoch.
     chunk_rows : int, default=100000
         The most galaxies in one chunk.
     """
@@ -185,20 +196,43 @@ class SimulatedSurvey:
         noise: SurveyNoise,
         targets: Sequence[str],
         n_rows: int,
+        *,
+        seed: int,
         chunk_rows: int = 100_000,
     ) -> None:
         self.library = library
         self.noise = noise
         self.targets = list(targets)
         self.n_rows = n_rows
+        self.seed = seed
         self.chunk_rows = min(chunk_rows, n_rows)
 
     def chunks(self, seed: int) -> Iterator[tuple[pd.DataFrame, pd.DataFrame, pd.Index]]:
         """Give X, y and the models of an epoch's galaxies."""
-        rng = check_random_state(seed % 2**32)
+        seeds = np.random.SeedSequence([self.seed, seed])
+        rng = np.random.RandomState(np.random.MT19937(seeds))
         for rows in gen_batches(self.n_rows, self.chunk_rows):
             X, y = self.noise.observe(self.library, rows.stop - rows.start, rng)
             yield X, y[self.targets], X.index
+
+
+def _check_same_bands(bands: BandSet, simulated: BandSet) -> None:
+    """Raise if the pipeline would read simulated fluxes in another unit, or of other filters."""
+    mend = "Make the pipeline with the same bands, or with some of them: bands=noise.bands."
+    if bands.unit != simulated.unit:
+        raise ValueError(
+            f"The pipeline's bands are in {bands.unit!r}, those of the noise in "
+            f"{simulated.unit!r}. {mend}"
+        )
+    known = dict(zip(simulated.flux_columns, simulated.wavelengths, strict=True))
+    for column, wavelength in zip(bands.flux_columns, bands.wavelengths, strict=True):
+        other = known.get(column)
+        if other is None or abs(other - wavelength) > SAME_WAVELENGTH * wavelength:
+            found = "there is none" if other is None else f"it is at {other:g} micron"
+            raise ValueError(
+                f"The pipeline has {column!r} at {wavelength:g} micron; among the bands of the "
+                f"noise {found}. {mend}"
+            )
 
 
 def _check_targets(library: ModelLibrary, targets: Sequence[str], mend: str) -> None:

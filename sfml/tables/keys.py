@@ -28,12 +28,12 @@ def row_keys(X: Any) -> np.ndarray:
 
 
 def group_keys(groups: Any, n_rows: int) -> np.ndarray:
-    """Compute one number per row, from the value of its group alone.
+    """Compute one number per row, from the value of its group alone, whatever holds it.
 
     Parameters
     ----------
     groups : array-like of shape (n_rows,)
-        Numbers or strings.
+        Numbers, strings or dates. A whole number is the same in all types of numbers.
     n_rows : int
         How many are expected.
 
@@ -45,19 +45,43 @@ def group_keys(groups: Any, n_rows: int) -> np.ndarray:
     Raises
     ------
     ValueError
-        If there is not one group per row, or some have no value.
+        If there is not one group per row, some have no value, or they are of several kinds.
     """
     values = np.asarray(groups)
     if values.shape != (n_rows,):
         raise ValueError(
             f"groups must hold one value per galaxy, shape ({n_rows},); got shape {values.shape}."
         )
-    if missing := int(pd.isna(values).sum()):
+    masked = np.ma.getmaskarray(groups) if isinstance(groups, np.ma.MaskedArray) else False
+    missing = int((pd.isna(values) | masked).sum())
+    if missing:
         raise ValueError(
             f"groups must name a group for every galaxy; {missing} of {n_rows} are missing. Give "
             "galaxies that belong to no group a group each."
         )
-    return pd.util.hash_array(values)
+    return pd.util.hash_array(_of_one_type(values))
+
+
+def _of_one_type(values: np.ndarray) -> np.ndarray:
+    """Hold equal values in the same way: whole numbers as int64, texts as str."""
+    kind = pd.api.types.infer_dtype(values, skipna=False)
+    if kind in ("integer", "boolean"):
+        fits = all(-(2**63) <= int(limit) < 2**63 for limit in (values.min(), values.max()))
+        return values.astype(np.int64) if fits else values.astype(str).astype(object)
+    if kind == "floating":
+        numbers = values.astype(np.float64)
+        whole = (numbers == np.floor(numbers)).all() and np.abs(numbers).max() < 2.0**53
+        return numbers.astype(np.int64) if whole else numbers
+    if kind == "bytes":
+        return np.array([value.decode(errors="replace") for value in values.tolist()], dtype=object)
+    if kind == "string":
+        return values.astype(str).astype(object)
+    if kind in ("datetime64", "datetime", "date"):
+        return values.astype("datetime64[ns]").astype(np.int64)
+    raise ValueError(
+        f"groups must be numbers, strings or dates, all of one kind; got {kind} values, such as "
+        f"{values[0]!r}."
+    )
 
 
 def draw_numbers(keys: np.ndarray, seed: int) -> np.ndarray:

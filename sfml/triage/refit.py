@@ -26,6 +26,7 @@ def refit(
     X: Any,
     y: Any,
     *,
+    groups: Any = None,
     warm_start: bool = True,
     X_test: Any = None,
     y_test: Any = None,
@@ -41,6 +42,8 @@ def refit(
         Catalogue: the galaxies of the first fit and those labelled since.
     y : array-like of shape (n_galaxies, n_targets)
         Their labels in dex, such as `merge` returns; NaN where a galaxy has none.
+    groups : array-like of shape (n_galaxies,), default=None
+        Group of each galaxy, which must be given if `fit` was given groups.
     warm_start : bool, default=True
         Whether networks go on from their weights, with a quarter of the learning rate and a third
         of the epochs, on inputs scaled as before; other regressors are trained anew. False trains
@@ -83,10 +86,10 @@ def refit(
     if warm_start:
         new = deepcopy(pipe)
         new[-1].set_params(estimators=_gentler(new[-1]))
-        new.refit(X, y)
+        new.refit(X, y, groups=groups)
         new[-1].set_params(estimators=clone(pipe[-1]).estimators)
     else:
-        new = clone(pipe).fit(X, y)
+        new = clone(pipe).fit(X, y, **({} if groups is None else {"groups": groups}))
     gain = None if X_test is None else _gain(pipe, new, X_test, y_test)
     return new, gain
 
