@@ -91,6 +91,15 @@ def test_page_is_in_a_toctree(page):
     )
 
 
+@pytest.mark.parametrize("page", sorted(path.name for path in DOCS.glob("*.md")))
+def test_page_links_to_pages_of_the_site(page):
+    """Sphinx knows no document outside of docs/, and `make docs` is too long to run each time."""
+    text = (DOCS / page).read_text(encoding="utf-8")
+    targets = re.findall(r"\]\((?!https?:|#)([^)#\s]+\.(?:md|rst))[^)]*\)", text)
+    outside = [t for t in targets if (DOCS / t).resolve().parent != DOCS.resolve()]
+    assert not outside, f"docs/{page} links to {outside}, which are no pages of the site"
+
+
 @pytest.mark.parametrize("example", sorted(path.name for path in ROOT.glob("examples/plot_*.py")))
 def test_example_has_its_place(example):
     text = (DOCS / "examples.rst").read_text(encoding="utf-8")
