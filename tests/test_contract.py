@@ -583,7 +583,7 @@ class TestRowsByThemselves:
         X, _ = catalogue
         fluxes = list(sfml.GAMA.columns[:-1])
         wrong = X[500:].assign(**{c: factor * X[c].where(X[c] > -900) for c in fluxes})
-        with pytest.warns(UserWarning, match="by the same factor of"):
+        with pytest.warns(UserWarning, match="times those of training, alike in every band"):
             table = networks.predict_table(wrong)
         assert (table["flag"] & Flag.UNIT != 0).mean() > 0.8
 

@@ -210,7 +210,7 @@ class TestTheParts:
             GamaSampleSelector("positional", min_bands=0, redshift="none").fit(np.ones((5, 4)))
 
     def test_the_name_of_the_error_must_be_its_own(self):
-        with pytest.raises(ValueError, match="same name to different columns"):
+        with pytest.raises(ValueError, match="name a column more than once"):
             replace(GAMA, redshift_error="Z")
 
     def test_the_default_is_a_spectroscopic_redshift(self):

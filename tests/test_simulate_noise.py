@@ -260,7 +260,11 @@ def test_published_depths_with_a_selection():
         ({"g": 25.0, "r": 24.0}, {}, "depths lacks 1 of the 3 bands needed: 'i'"),
         ({"g": 25.0, "r": 24.0, "i": 1e-6, "z": 3.0}, {}, "'z' is not a band of this set"),
         ({"g": 25.0, "r": 24.0, "i": -1e-6}, {}, "AB magnitudes, between 0 and 40; got {'i'"),
-        ({"g": 25.0, "r": 24.0, "i": 23}, {"scatter": 1.5}, "scatter must be a fraction"),
+        (
+            {"g": 25.0, "r": 24.0, "i": 23},
+            {"scatter": 1.5},
+            "scatter must be at least 0 and less than 1; got 1.5",
+        ),
         ({"g": 25.0, "r": 24.0, "i": 23}, {"selection": ("R", 20.0)}, "'R' is not a band"),
     ],
 )
