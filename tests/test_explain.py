@@ -7,6 +7,7 @@ import copy
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import spearmanr
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LinearRegression
 
@@ -511,8 +512,7 @@ class TestBestExtraBand:
 def test_best_extra_band_is_right_where_the_truth_is_known():
     """Ratios predicted from other galaxies agree with those found when the band is revealed."""
     X, y = sfml.make_mock_survey(6000, random_state=0, return_X_y=True)
-    pipe = sfml.make_star_formation_pipeline(targets=["sfr"], missing="allow", random_state=0)
-    pipe.set_params(regress__sfr__epochs=20, regress__sfr__n_networks=2)
+    pipe = sfml.make_star_formation_pipeline(targets=["sfr"], random_state=0)
     pipe.fit(X.head(5000), y[["sfr"]].head(5000))
     truth = sfml.GamaSampleSelector().select(X.tail(1000))
     gone = ["FUV", "NUV", "W3", "W4", "P100", "P160", "S250", "S350", "S500"]
@@ -525,11 +525,14 @@ def test_best_extra_band_is_right_where_the_truth_is_known():
     }
     realised = pd.DataFrame(found, index=asked.index)
     expected = table[gone].astype(float)
-    both = np.log(np.column_stack([expected.to_numpy().ravel(), realised.to_numpy().ravel()]))
-    assert np.corrcoef(both.T)[0, 1] > 0.6
-    assert abs(np.mean(both[:, 0] - both[:, 1])) < 0.03
-    chosen = realised.to_numpy()[np.arange(len(asked)), expected.to_numpy().argmin(axis=1)]
-    assert chosen.mean() < 0.9 * realised.to_numpy().mean()
+    expected, realised = expected.to_numpy(), realised.to_numpy()
+    # Which bands help a galaxy: few widths, by which a linear correlation lives, are rare ones
+    # that disagreement has stretched.
+    ranks = [spearmanr(one, other).statistic for one, other in zip(expected, realised, strict=True)]
+    assert np.mean(ranks) > 0.65
+    assert abs(np.median(np.log(expected / realised))) < 0.05
+    chosen = realised[np.arange(len(asked)), expected.argmin(axis=1)]
+    assert chosen.mean() < 0.8 * realised.mean()
 
 
 def test_nearest_galaxies_are_those_of_the_standardised_inputs():
