@@ -362,7 +362,7 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
         limits = read_limits(self.target_limits, targets)
         good = within_limits(Y, targets, limits) & (True if weights is None else weights > 0)
         keys = keys_of(X) if row_keys is None else row_keys
-        self._check_groups(X, groups, earlier)
+        self._check_groups(groups, earlier)
         if groups is not None:
             keys = group_keys(groups, len(X))
         held_back = self._hold_back(X, Y, good, keys, earlier, grouped=groups is not None)
@@ -929,9 +929,7 @@ class StarFormationRegressor(RegressorMixin, BaseComposition):
         self.n_calibration_ = int(held_back.sum())
         return held_back
 
-    def _check_groups(
-        self, X: np.ndarray, groups: Any, earlier: StarFormationRegressor | None
-    ) -> None:
+    def _check_groups(self, groups: Any, earlier: StarFormationRegressor | None) -> None:
         """Raise if groups would do nothing, or would come too late."""
         if groups is not None and self.calibration_fraction is None:
             raise ValueError(
@@ -1241,7 +1239,7 @@ def _read_draws(n_samples: Any, random_state: Any) -> int:
 def _nearest_cut(numbers: np.ndarray, n: int) -> np.uint64:
     """Give the number up to which, group by group, nearest to n galaxies are held back.
 
-    Raises if not even a half would be left to learn from, or none held back.
+    Raises if more than half of the galaxies would be.
     """
     groups, counts = np.unique(numbers, return_counts=True)
     held = np.cumsum(counts)
