@@ -176,6 +176,11 @@ class TestGroups:
             Column(numbers),
         ):
             np.testing.assert_array_equal(group_keys(same, 4), expected, err_msg=repr(same))
+        # What the others are plays no part.
+        assert group_keys([1.0, 2.5], 2)[0] == expected[1]
+        assert group_keys(np.array([1, 2**63 + 5], dtype=np.uint64), 2)[0] == expected[1]
+        assert group_keys(np.array([1, 2**63 + 5], dtype=object), 2)[0] == expected[1]
+        assert group_keys([-1, 3], 2)[0] == group_keys([-1.0, 0.5], 2)[0]
         texts = group_keys(["a", "b", "a", "c"], 4)
         for same in (
             np.array([b"a", b"b", b"a", b"c"]),

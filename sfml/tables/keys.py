@@ -59,29 +59,32 @@ def group_keys(groups: Any, n_rows: int) -> np.ndarray:
             f"groups must name a group for every galaxy; {missing} of {n_rows} are missing. Give "
             "galaxies that belong to no group a group each."
         )
-    return pd.util.hash_array(_of_one_type(values))
+    return _hash(values)
 
 
-def _of_one_type(values: np.ndarray) -> np.ndarray:
-    """Hold equal values in the same way: whole numbers as int64, texts as str."""
+def _hash(values: np.ndarray) -> np.ndarray:
+    """Hash each value, whole numbers alike in all types, whatever the others are."""
     kind = pd.api.types.infer_dtype(values, skipna=False)
     if kind in ("integer", "boolean"):
-        fits = all(-(2**63) <= int(limit) < 2**63 for limit in (values.min(), values.max()))
-        return values.astype(np.int64) if fits else values.astype(str).astype(object)
+        if values.dtype == object:
+            values = np.array([int(value) % 2**64 for value in values], dtype=np.uint64)
+        whole = values if values.dtype.kind == "u" else values.astype(np.int64)
+        return pd.util.hash_array(whole.astype(np.uint64))
     if kind == "floating":
         numbers = values.astype(np.float64)
-        whole = (numbers == np.floor(numbers)).all() and np.abs(numbers).max() < 2.0**53
-        return numbers.astype(np.int64) if whole else numbers
+        is_whole = (numbers == np.floor(numbers)) & (np.abs(numbers) < 2.0**53)
+        whole = np.where(is_whole, numbers, 0).astype(np.int64)
+        return np.where(is_whole, _hash(whole), pd.util.hash_array(numbers))
     if kind == "bytes":
-        return np.array([value.decode(errors="replace") for value in values.tolist()], dtype=object)
-    if kind == "string":
-        return values.astype(str).astype(object)
-    if kind in ("datetime64", "datetime", "date"):
-        return values.astype("datetime64[ns]").astype(np.int64)
-    raise ValueError(
-        f"groups must be numbers, strings or dates, all of one kind; got {kind} values, such as "
-        f"{values[0]!r}."
-    )
+        values = np.array([value.decode(errors="replace") for value in values.tolist()], dtype=str)
+    elif kind in ("datetime64", "datetime", "date"):
+        return _hash(values.astype("datetime64[ns]").astype(np.int64))
+    elif kind != "string":
+        raise ValueError(
+            f"groups must be numbers, strings or dates, all of one kind; got {kind} values, such "
+            f"as {values[0]!r}."
+        )
+    return pd.util.hash_array(values.astype(str).astype(object))
 
 
 def draw_numbers(keys: np.ndarray, seed: int) -> np.ndarray:
